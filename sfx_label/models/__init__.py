@@ -1,0 +1,1 @@
+"""Data sets, networks, training and the bundles that carry a trained model."""

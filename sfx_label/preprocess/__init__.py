@@ -1,0 +1,1 @@
+"""From counts to contrast: central crop, GCN, LCN, row-wise decomposition and spots."""

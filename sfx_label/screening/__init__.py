@@ -1,0 +1,1 @@
+"""Whole runs: screen every frame once, audit what was rejected, hand the hits on."""

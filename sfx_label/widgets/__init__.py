@@ -1,0 +1,1 @@
+"""Panels for JupyterLab: thin faces over the same functions that scripts call."""
