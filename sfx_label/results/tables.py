@@ -271,5 +271,6 @@ def difference_text(difference: Difference) -> str:
     """
     if math.isnan(difference.value):
         return "Δ n/a"
-    value, low, high = (f"{100 * number:+.1f}" for number in (difference.value, difference.low, difference.high))
+    ends = (difference.value, difference.low, difference.high)
+    value, low, high = (f"{round(100 * number, 1) + 0.0:+.1f}" for number in ends)  # + 0.0 turns -0.0 into 0.0
     return f"Δ {value} ({low} to {high}) {difference.mark}"
