@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sfx_label.errors import AnnotationFormatError
 from sfx_label.results.differences import Difference, paired_difference, unpaired_difference
-from sfx_label.results.evaluation import CLASSES, Evaluation
+from sfx_label.results.evaluation import CLASSES, Evaluation, LabelBudget
 from sfx_label.results.intervals import Interval, Rate, Spread, balanced, spread, wilson
 
 __all__ = ["Cell", "compare"]
@@ -71,9 +71,14 @@ class Cell:
         return round(float(np.mean([len(e) for e in self.evaluations])))
 
     @property
-    def label_budget(self) -> int:
+    def budget(self) -> LabelBudget:
         """Labels used; the largest over seeds."""
-        return max(e.label_budget for e in self.evaluations)
+        return max((e.budget for e in self.evaluations), key=lambda budget: (budget.total, budget.elsewhere))
+
+    @property
+    def label_budget(self) -> int:
+        """Labels given to the training: training, validation and audit together; the largest over seeds."""
+        return self.budget.total
 
     @property
     def excluded(self) -> int:
@@ -91,6 +96,7 @@ class Cell:
             "auc": self.auc.to_dict(),
             "spread": {name: one.to_dict() for name, one in self.spreads.items()},
             "label_budget": self.label_budget,
+            "label_budget_parts": self.budget.to_dict(),
             "excluded": self.excluded,
         }
 

@@ -6,7 +6,8 @@ bundle and a run to it and refuses frames that the bundle has seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ from sfx_label.results.evaluation import CLASSES, Evaluation, LabelBudget, evalu
 from sfx_label.results.intervals import Interval, Rate, wilson
 
 if TYPE_CHECKING:
-    from sfx_label.frames.sequence import Frames
+    from sfx_label.frames.sequence import FrameKey, Frames
     from sfx_label.labels.store import LabelStore
     from sfx_label.models.bundle import ModelBundle
     from sfx_label.models.dataset import Dataset
@@ -36,21 +37,36 @@ __all__ = [
 ]
 
 
-def label_budget(bundle: ModelBundle) -> LabelBudget:
+def label_budget(bundle: ModelBundle, tested: Iterable[FrameKey] = ()) -> LabelBudget:
     """Return the labels that went into a bundle, by what they were used for.
 
     Parameters
     ----------
     bundle
         Any trained model; its provenance names the frames of training, validation and audit.
+    tested
+        Frames that the model is tested on. Labels of frames in other files count as labels of other runs; without
+        ``tested`` all labels count as of the run itself.
     """
-    provenance: Mapping[str, Any] = bundle.provenance
-    parts = provenance.get("label_budget")
-    if isinstance(parts, Mapping):
-        return LabelBudget(**{name: int(parts.get(name, 0)) for name in ("train", "validation", "audit")})
+    files = {key.fingerprint for key in tested}
+    counts = {name: _count_keys(bundle, f"{name}_keys") for name in ("training", "validation", "audit", "base")}
+    per_file = sum((counts[name] for name in ("training", "validation", "audit")), Counter[str]())
     return LabelBudget(
-        **{name: len(provenance.get(f"{name}_keys", ())) for name in ("train", "validation", "audit")},
+        train=counts["training"].total(),
+        validation=counts["validation"].total(),
+        audit=counts["audit"].total(),
+        other_runs=sum(n for file, n in per_file.items() if files and file not in files),
+        base=counts["base"].total(),
     )
+
+
+def _count_keys(bundle: ModelBundle, name: str) -> Counter[str]:
+    """Count the frames of one entry of the provenance by file, as :func:`group_keys` writes them."""
+    groups: Sequence[Mapping[str, Any]] = bundle.provenance.get(name, ())
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts[str(group["fingerprint"])] += len(group["indices"])
+    return counts
 
 
 def evaluate(
@@ -103,7 +119,7 @@ def evaluate(
         bundle.predict(dataset) if len(dataset) else np.zeros(0),
         bundle.threshold,
         keys=dataset.keys,
-        budget=label_budget(bundle),
+        budget=label_budget(bundle, dataset.keys),
         excluded=excluded,
         method=bundle.method,
         run=dataset.name,

@@ -32,20 +32,46 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class LabelBudget:
-    """Labels that an expert had to give before the model could be used; validation labels cost as much as any."""
+    """Labels that experts had to give before the model could be used; validation labels cost as much as any.
+
+    Parameters
+    ----------
+    train, validation, audit
+        Labels given to the training, by use.
+    other_runs
+        How many of these are of other runs than the tested one, such as the source of a domain adaptation.
+    base
+        Labels that the convolutional base was trained with, before this training.
+    """
 
     train: int = 0
     validation: int = 0
     audit: int = 0
+    other_runs: int = 0
+    base: int = 0
 
     @property
     def total(self) -> int:
-        """All labels together."""
+        """All labels given to the training."""
         return self.train + self.validation + self.audit
+
+    @property
+    def tested_run(self) -> int:
+        """Labels of the very run that is tested: what a new experiment costs."""
+        return self.total - self.other_runs
+
+    @property
+    def elsewhere(self) -> int:
+        """Labels of other runs, those of the base included."""
+        return self.other_runs + self.base
+
+    def __str__(self) -> str:
+        return f"{self.tested_run} + {self.elsewhere} elsewhere" if self.elsewhere else str(self.tested_run)
 
     def to_dict(self) -> dict[str, int]:
         """Return the parts and their total."""
-        return {"train": self.train, "validation": self.validation, "audit": self.audit, "total": self.total}
+        parts = {"train": self.train, "validation": self.validation, "audit": self.audit, "total": self.total}
+        return {**parts, "tested_run": self.tested_run, "other_runs": self.other_runs, "base": self.base}
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +229,7 @@ class Evaluation:
             title=title,
             columns=((("figure",), ("% (95 % interval)",), ("n",))),
             rows=tuple(tuple((text,) for text in row) for row in rows),
-            notes=(f"threshold {self.threshold:.4g}, label budget {self.label_budget}, {left_out}",),
+            notes=(f"threshold {self.threshold:.4g}, label budget {self.budget}, {left_out}",),
         )
 
     def __str__(self) -> str:

@@ -24,7 +24,7 @@ Results: TypeAlias = Evaluation | Sequence[Evaluation] | Mapping[str, Evaluation
 
 _NOTES = (
     "Recall of Hit-or-Maybe / recall of Miss, in %; 95 % Wilson intervals in brackets; n = frames tested.",
-    "labels = training + validation (+ audit). ± = standard deviation over seeds.",
+    "labels = training + validation (+ audit) labels of the tested run. ± = standard deviation over seeds.",
 )
 _AGAINST = (
     "Δ = balanced accuracy against {name}: ↑ better, ↓ worse, ≈ inside the 95 % interval (frame by frame where the "
@@ -88,11 +88,10 @@ class RecallTable:
         return Grid("", columns, tuple(self._row_cells(row) for row in self.rows), notes)
 
     def _row_cells(self, row: Row) -> tuple[Lines, ...]:
-        budgets = sorted({cell.label_budget for cell in row.cells.values()})
+        budgets = tuple(dict.fromkeys(str(cell.budget) for cell in row.cells.values()))
         seeds = max(len(cell.evaluations) for cell in row.cells.values())
-        labels = str(budgets[0]) if len(budgets) == 1 else f"{budgets[0]}-{budgets[-1]}"
         shown = [part for run in self.runs for part in self._run_cells(row, run)]
-        return ((row.name,), (labels,), (str(seeds),), *shown)
+        return ((row.name,), budgets, (str(seeds),), *shown)
 
     def _run_cells(self, row: Row, run: str) -> tuple[Lines, Lines, Lines]:
         cell = row.cells.get(run)
@@ -142,6 +141,7 @@ class RecallTable:
     def _record(self, row: Row, run: str) -> dict[str, Any]:
         cell, against = row.cells[run], self.difference(row.name, run)
         record: dict[str, Any] = {"method": row.name, "run": run, "labels": cell.label_budget}
+        record |= {"labels_elsewhere": cell.budget.elsewhere}
         record |= {"seeds": len(cell.evaluations), "n": cell.n, "excluded": cell.excluded}
         for name in CLASSES:
             rate = cell.recall[name]

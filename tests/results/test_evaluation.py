@@ -128,8 +128,12 @@ def test_counts_always_add_up(frames: list[tuple[int, float]], threshold: float)
     assert result.kept_share.count == result.confusion[:, 1].sum()
 
 
-def test_budget_counts_validation_labels() -> None:
-    assert LabelBudget(200, 200, 50).to_dict() == {"train": 200, "validation": 200, "audit": 50, "total": 450}
+def test_budget_counts_validation_labels_and_says_whose() -> None:
+    budget = LabelBudget(200, 200, 50, other_runs=400, base=1600)
+    assert (budget.total, budget.tested_run, budget.elsewhere) == (450, 50, 2000)
+    assert str(budget) == "50 + 2000 elsewhere"
+    assert str(LabelBudget(200, 200)) == "400"
+    assert budget.to_dict()["total"] == 450
 
 
 @pytest.mark.parametrize("heavy", ["tensorflow", "keras", "umap", "matplotlib", "sklearn"])
