@@ -1,0 +1,124 @@
+"""Scatter without a lattice: liquid, air, carrier, powder rings, and what stands in its way.
+
+Simplified: each part is a smooth function of the radius with empirical form (no molecular structure factors), times
+polarisation, solid angle and shadows. The parts vary from pulse to pulse independently of the crystal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfx_label.simulate.kernels import paint_background
+from sfx_label.simulate.settings import BackgroundSetting, BeamSetting, DetectorSetting, Ring, Shadow
+
+__all__ = ["CENTRAL_CROP", "Backdrop", "central_slices", "radial_profile"]
+
+CENTRAL_CROP = 724
+"""Side of the central crop (pixels) in which spots are counted and the level is defined, as in the paper's section 3.1."""
+
+STEPS_PER_PIXEL = 4
+
+
+def central_slices(shape: tuple[int, int], size: int = CENTRAL_CROP) -> tuple[slice, slice]:
+    """Give the rows and columns of the central crop; a smaller frame is used whole."""
+    starts = [max(0, (side - size) // 2) for side in shape]
+    rows, columns = (slice(start, start + min(size, side)) for start, side in zip(starts, shape, strict=True))
+    return rows, columns
+
+
+def radial_profile(
+    setting: BackgroundSetting,
+    reciprocal: NDArray[np.float64],
+    strengths: NDArray[np.float64],
+    extra: tuple[Ring, ...] = (),
+) -> NDArray[np.float64]:
+    """Give the scatter against 1/d (1/Angstrom) in arbitrary units; ``strengths`` (4,) scale liquid, rise, air and rings."""
+    liquid_at = 1.0 / setting.solvent_spacing
+    side = np.where(reciprocal < liquid_at, 0.24, 0.40)
+    liquid = np.exp(-0.5 * ((reciprocal / liquid_at - 1.0) / side) ** 2)
+    rise = (1.0 + (reciprocal / 0.035) ** 2) ** -1.1
+    air = np.exp(-reciprocal / 0.3)
+    total = strengths[0] * setting.solvent * liquid
+    total += strengths[1] * 4.0 * setting.small_angle * rise + strengths[2] * setting.air * air
+    for ring in setting.rings:
+        total += strengths[3] * _ring(ring, reciprocal)
+    for ring in extra:
+        total += _ring(ring, reciprocal)
+    return np.asarray(total)
+
+
+def _ring(ring: Ring, reciprocal: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(ring.weight * np.exp(-0.5 * ((reciprocal * ring.spacing - 1.0) / ring.width) ** 2))
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """What does not change between the pulses of a run: radius of each pixel, its weight, and the radial scale.
+
+    Parameters
+    ----------
+    radius_index
+        (H, W) radius from the beam centre in quarter pixels.
+    weight
+        (H, W) polarisation x solid angle x shadows; 0 in the beam hole.
+    reciprocal
+        1/d of each quarter pixel, 1/Angstrom.
+    share
+        Part of the central crop's weight that lies at each quarter pixel; sums to 1 over an unshadowed crop.
+    """
+
+    radius_index: NDArray[np.uint16]
+    weight: NDArray[np.float32]
+    reciprocal: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+    @classmethod
+    def build(
+        cls,
+        background: BackgroundSetting,
+        beam: BeamSetting,
+        detector: DetectorSetting,
+        centre: tuple[float, float],
+        shape: tuple[int, int],
+    ) -> Backdrop:
+        """Work out the maps for a frame of ``shape`` with the beam at ``centre`` (fast, slow), pixels."""
+        y, x = np.indices(shape, dtype=np.float64)
+        x, y = x - centre[0], y - centre[1]
+        radius = np.hypot(x, y)
+        tangent = radius * detector.pixel_mm / beam.distance_mm
+        cosine = 1.0 / np.sqrt(1.0 + tangent**2)
+        scale = detector.pixel_mm / beam.distance_mm * cosine
+        polarised = beam.polarisation * (1 - (x * scale) ** 2) + (1 - beam.polarisation) * (1 - (y * scale) ** 2)
+        weight = polarised * cosine**3
+        for shadow in background.shadows:
+            weight *= _transmission(shadow, x * detector.pixel_mm, y * detector.pixel_mm)
+        if detector.hole_radius_px > 0:
+            weight *= 0.5 * (1.0 + np.tanh((radius - detector.hole_radius_px) / max(detector.hole_softness_px, 1e-3)))
+        index = np.rint(radius * STEPS_PER_PIXEL).astype(np.uint16)
+        steps = np.arange(int(index.max()) + 1) / STEPS_PER_PIXEL * detector.pixel_mm / beam.distance_mm
+        reciprocal = 2.0 * np.sin(np.arctan(steps) / 2.0) / beam.wavelength
+        crop = central_slices(shape)
+        lit = max(1, np.count_nonzero(radius[crop] > detector.hole_radius_px))
+        share = np.bincount(index[crop].ravel(), weight[crop].ravel(), minlength=len(steps)) / lit
+        return cls(index, weight.astype(np.float32), reciprocal, share)
+
+    def paint(self, profile: NDArray[np.float64], level: float, out: NDArray[np.float32]) -> None:
+        """Fill ``out`` (H, W) with ``profile`` so scaled that its mean over the central crop outside the hole is ``level``."""
+        mean = float(self.share @ profile)
+        scaled = (profile * (level / max(mean, 1e-12))).astype(np.float32)
+        paint_background(scaled, self.radius_index, self.weight, out)
+
+
+def _transmission(shadow: Shadow, x_mm: NDArray[np.float64], y_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    angle = np.radians(shadow.angle_deg)
+    along = x_mm * np.cos(angle) + y_mm * np.sin(angle)
+    across = y_mm * np.cos(angle) - x_mm * np.sin(angle)
+    covered = np.ones_like(x_mm)
+    for position, (low, high) in ((along, shadow.along), (across, shadow.across)):
+        for edge, sign in ((low, 1.0), (high, -1.0)):
+            if np.isfinite(edge):
+                covered *= 0.5 * (1.0 + np.tanh(sign * (position - edge) / shadow.softness_mm))
+    return np.asarray(1.0 + (shadow.transmission - 1.0) * covered)
