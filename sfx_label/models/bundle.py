@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sfx_label.errors import BundleError, SfxLabelError
 from sfx_label.models.architectures import Architecture, Predictor, Weights, find_architecture
 from sfx_label.models.bundle_file import canonical_json, read_description, read_weights, weights_digest, write_bundle
-from sfx_label.models.cache import RowView, storage_dtype
+from sfx_label.models.cache import RowView, compute_rows
 from sfx_label.models.dataset import Dataset, iterate_blocks
 from sfx_label.models.provenance import LABEL_SCHEME, keys_from_groups
 
@@ -293,12 +293,9 @@ class ModelBundle:
     ) -> Iterator[NDArray[Any]]:
         """Preprocess the next block in a thread while the caller predicts this one."""
         self._check_input_shape(self.preprocessing.output_shape(frames.shape[1:]))
-        dtype = storage_dtype(self.preprocessing)
 
         def rows_of(part: slice) -> NDArray[Any]:
-            return np.asarray(
-                self.preprocessing.apply_many(frames[part], mask=frames.mask, threads=threads), dtype=dtype
-            )
+            return compute_rows(frames[part], self.preprocessing, threads=threads)
 
         parts = list(iterate_blocks(len(frames), block))
         with ThreadPoolExecutor(1, thread_name_prefix="sfx-label-ahead") as pool:

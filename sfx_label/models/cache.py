@@ -87,17 +87,16 @@ def compute_rows(
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Preprocess frames block by block, so that only one block is held in full precision; shape ``(n, ...)``."""
-    total = len(frames)
+    total, shape = len(frames), preprocessing.output_shape(frames.shape[1:])
+    if out is None:
+        out = np.empty((total, *shape), dtype=storage_dtype(preprocessing))
     for start in range(0, total, BLOCK):
         block = frames[start : start + BLOCK]
-        rows = preprocessing.apply_many(block, mask=frames.mask, threads=threads)
-        if out is None:
-            out = np.empty((total, *rows.shape[1:]), dtype=storage_dtype(preprocessing))
+        rows = np.full((len(block), *shape), np.nan, dtype=np.float32)
+        preprocessing.apply_many(block, mask=frames.mask, threads=threads, out=rows)
         out[start : start + len(rows)] = rows
         if progress is not None:
             progress(start + len(rows), total)
-    if out is None:
-        raise ValueError("No frames to preprocess. Received an empty selection.")
     return out
 
 

@@ -312,9 +312,7 @@ def _rows_of(
     threads: int | None,
     progress: Progress | None,
 ) -> NDArray[Any]:
-    if len(frames) == 0:
-        return np.zeros((0, *preprocessing.output_shape(frames.shape[1:])), dtype=np.float32)
-    if cache is None:
+    if cache is None or len(frames) == 0:
         return compute_rows(frames, preprocessing, threads=threads, progress=progress)
     store = cache if isinstance(cache, FrameCache) else FrameCache(cache)
     return store.rows(frames, preprocessing, threads=threads, progress=progress)

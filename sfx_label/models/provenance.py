@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from sfx_label.models.dataset import Dataset
     from sfx_label.models.method import Job
 
-__all__ = ["LABEL_SCHEME", "describe_data", "describe_training", "group_keys", "keys_from_groups", "now", "versions"]
+__all__ = [
+    "LABEL_SCHEME",
+    "describe_data",
+    "describe_training",
+    "group_keys",
+    "keys_from_groups",
+    "now",
+    "plain",
+    "versions",
+]
 
 LABEL_SCHEME: Mapping[str, Any] = {
     "name": SCHEME_VERSION,
@@ -102,7 +111,7 @@ def describe_training(
         "training_keys": group_keys(job.train.keys),
         "validation_keys": group_keys(validation.keys if validation is not None else ()),
         "label_budget": {**budget, "total": sum(budget.values())},
-        "options": {name: _plain(value) for name, value in job.options.items()},
+        "options": {name: plain(value) for name, value in job.options.items()},
         "seed": job.seed,
         "device": job.device,
         "started": started,
@@ -114,15 +123,15 @@ def describe_training(
     }
 
 
-def _plain(value: Any) -> Any:
-    """Return an option as JSON can hold it; data sets and bundles by name."""
+def plain(value: Any) -> Any:
+    """Return an option as JSON can hold it; a data set by its name, a bundle by its digest."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return str(getattr(value, "name", "") or getattr(value, "digest", "") or type(value).__name__)
+        return {str(name): plain(item) for name, item in value.items()}
+    return str(getattr(value, "digest", "") or getattr(value, "name", "") or type(value).__name__)
 
 
 def versions(*packages: str) -> dict[str, str]:
