@@ -171,7 +171,7 @@ def extract_features(bundle: ModelBundle, data: Source | Sequence[Source]) -> Fe
     """
     runs: list[Source] = list(data) if isinstance(data, list | tuple) else [cast("Source", data)]
     values = [np.asarray(bundle.embed(run), dtype=np.float32) for run in runs]
-    usable = [np.isfinite(part).all(axis=1) for part in values]
+    usable = [np.asarray(np.isfinite(part).all(axis=1)) for part in values]
     if not sum(int(use.sum()) for use in usable):
         raise AnnotationFormatError(f"No usable frame in {[run.name for run in runs]}; check preprocessing and mask.")
     return Features(

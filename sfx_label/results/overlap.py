@@ -195,7 +195,7 @@ def reduce_features(features: NDArray[Any], *, components: int = COMPONENTS, see
     standard = (values[:, varying] - values[:, varying].mean(axis=0)) / scale[varying]
     keep = min(components, len(values))
     if standard.shape[1] <= keep:
-        return standard
+        return np.asarray(standard, dtype=np.float64)
     from sklearn.decomposition import PCA
 
     return np.asarray(PCA(keep, svd_solver="randomized", random_state=seed).fit_transform(standard), dtype=np.float64)
