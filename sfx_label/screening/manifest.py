@@ -54,6 +54,7 @@ class RunRecord:
     dataset: str | None = None
     mask: str | None = None
     roots: tuple[str, ...] = ()
+    geometry: str | None = None
     format: str = ""
 
     def open(self) -> Frames:
@@ -61,7 +62,7 @@ class RunRecord:
         from sfx_label.frames.open import open_frames
 
         path = self.path if isinstance(self.path, str) else list(self.path)
-        return open_frames(path, dataset=self.dataset, mask=self.mask, roots=self.roots)
+        return open_frames(path, dataset=self.dataset, mask=self.mask, roots=self.roots, geometry=self.geometry)
 
     @property
     def identity(self) -> tuple[str | tuple[str, ...], str | None]:

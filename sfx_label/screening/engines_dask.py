@@ -1,0 +1,211 @@
+"""Dask: the engine beyond one machine.
+
+Three ways to a cluster, none of which leaves a scheduler open to others (whoever reaches an unprotected Dask scheduler
+runs code as you):
+
+* nothing said: workers on this machine, bound to the loopback, TLS with certificates made for this run;
+* ``slurm={...}``: a SLURM cluster by dask-jobqueue, TLS with certificates made for this run;
+* ``scheduler="tls://host:port"``: a cluster that is running already, with the certificates of Dask's configuration.
+  An address without TLS is accepted on the loopback only.
+
+Tasks carry text and numbers; the results go through :mod:`sfx_label.screening.commit`, so a task may run twice.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+from sfx_label.errors import SfxLabelError
+from sfx_label.screening.engines import Job, Outcome, PartFailure, attempt, claim_gpu, usable_cores
+
+__all__ = ["check_scheduler_address", "run_on_dask", "slurm_cluster"]
+
+TASKS_AHEAD = 3  # per worker: none waits for work, and the scheduler's memory does not grow with the run
+LOOPBACK = "127.0.0.1"
+SLURM_DEFAULTS: Mapping[str, Any] = {"cores": 4, "memory": "16GB", "walltime": "02:00:00"}
+
+
+def run_on_dask(job: Job) -> Iterator[Outcome]:
+    """Do the parts of a job on Dask; ``job.options`` may hold ``scheduler``, ``slurm`` and ``announce``.
+
+    Parameters
+    ----------
+    job
+        ``workers`` counts processes; ``threads`` those that read and preprocess in each.
+
+    Raises
+    ------
+    SfxLabelError
+        If Dask is not installed, or a cluster cannot be reached safely.
+    """
+    distributed = _dask()
+    with ExitStack() as stack:
+        client = _connect(job, stack)
+        if announce := job.options.get("announce"):
+            announce(f"Dask dashboard: {client.dashboard_link}")
+        waiting = list(reversed(job.parts))
+        ahead = TASKS_AHEAD * max(_n_workers(client, job), 1)
+        pool = distributed.as_completed()
+        running = 0
+        while (waiting or running) and not job.stopped:
+            while waiting and running < ahead:
+                pool.add(_submit(client, job, waiting.pop()))
+                running += 1
+            future = next(pool)
+            running -= 1
+            yield _outcome(future)
+
+
+def _submit(client: Any, job: Job, part: str) -> Any:
+    # the key names the part, so two clients of one scheduler share the work
+    return client.submit(screen_on_worker, job.folder, part, job.threads or 1, key=f"sfx-label-{part}", pure=False)
+
+
+def screen_on_worker(folder: str, part: str, threads: int) -> Outcome:
+    """Screen one part in a Dask worker, on a GPU of its own where there are several."""
+    name = str(_dask().get_worker().name).rsplit("-", 1)[-1]
+    claim_gpu(int(name) if name.isdigit() else os.getpid())
+    return attempt(folder, part, threads)
+
+
+def _outcome(future: Any) -> Outcome:
+    part = str(future.key).removeprefix("sfx-label-")
+    if future.status == "finished":
+        outcome: Outcome = future.result()
+        return outcome
+    if future.status == "error":
+        error = future.exception()
+        return PartFailure(part, f"{type(error).__name__}: {error}")
+    return PartFailure(part, f"The cluster lost this part ({future.status}). Start the screening again to go on.")
+
+
+def _connect(job: Job, stack: ExitStack) -> Any:
+    distributed = _dask()
+    scheduler, slurm = job.options.get("scheduler"), job.options.get("slurm")
+    if scheduler:
+        check_scheduler_address(scheduler)
+        return stack.enter_context(distributed.Client(scheduler, set_as_default=False))
+    cluster = slurm_cluster(slurm, job) if slurm is not None else _local_cluster(job)
+    stack.enter_context(cluster)
+    return stack.enter_context(distributed.Client(cluster, set_as_default=False))
+
+
+def _local_cluster(job: Job) -> Any:
+    return _dask().LocalCluster(
+        n_workers=min(job.workers or usable_cores(), max(len(job.parts), 1)),
+        threads_per_worker=1,
+        processes=True,
+        host=LOOPBACK,
+        dashboard_address=f"{LOOPBACK}:0",
+        protocol="tls://",
+        security=_temporary_security(),
+        memory_limit=0,  # a nanny that guesses a limit kills TensorFlow at start; the machine's own limits hold
+    )
+
+
+def slurm_cluster(settings: Mapping[str, Any], job: Job) -> Any:
+    """Make a SLURM cluster: one process a job, TLS with certificates made for this run.
+
+    Parameters
+    ----------
+    settings
+        Keywords of :class:`dask_jobqueue.SLURMCluster` (``queue``, ``account``, ``walltime``, ``cores``, ``memory``,
+        ``interface``, ``job_extra_directives`` such as ``["--gres=gpu:1"]``, ...).
+    job
+        ``workers`` jobs are submitted.
+
+    Raises
+    ------
+    SfxLabelError
+        If dask-jobqueue is not installed, or the settings would change the protection.
+    """
+    try:
+        dask_jobqueue: Any = import_module("dask_jobqueue")
+    except ImportError as error:
+        raise SfxLabelError("SLURM needs dask-jobqueue: pip install 'sfx-label[dask]'.") from error
+    if fixed := {"security", "protocol", "processes"} & set(settings):
+        raise SfxLabelError(f"sfx-label sets {', '.join(sorted(fixed))} itself; leave it out of the SLURM settings.")
+    walltime = str(settings.get("walltime", SLURM_DEFAULTS["walltime"]))
+    lifetime = max(_seconds(walltime) - 120, 60)
+    options = {
+        **SLURM_DEFAULTS,
+        # leave before SLURM kills, and not all at once: parts in hand are finished, and SLURM starts new workers
+        "worker_extra_args": ["--lifetime", f"{lifetime}s", "--lifetime-stagger", "60s"],
+        "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0"},
+        "shared_temp_directory": job.folder,
+        **settings,
+    }
+    cluster = dask_jobqueue.SLURMCluster(processes=1, protocol="tls://", security=_temporary_security(), **options)
+    cluster.scale(jobs=job.workers or 1)
+    return cluster
+
+
+def _seconds(walltime: str) -> int:
+    """Return the seconds of a SLURM time: ``[days-]hours:minutes:seconds``, ``minutes:seconds`` or ``minutes``."""
+    days, _, clock = walltime.rpartition("-")
+    numbers = [int(number) for number in clock.split(":")]
+    if days:
+        numbers = [*numbers, 0, 0][:3]
+    elif len(numbers) == 1:
+        numbers = [0, numbers[0], 0]
+    while len(numbers) < 3:
+        numbers.insert(0, 0)
+    return int(days or 0) * 86400 + numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
+
+
+def check_scheduler_address(address: str) -> None:
+    """Refuse a scheduler that others could talk to.
+
+    Parameters
+    ----------
+    address
+        Such as ``"tls://node12:8786"``.
+
+    Raises
+    ------
+    SfxLabelError
+        If the address is neither TLS nor on the loopback.
+    """
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    if parts.scheme == "tls" or _is_loopback(parts.hostname or ""):
+        return
+    raise SfxLabelError(
+        f"The scheduler {address!r} is reached without TLS over the network: whoever reaches it could run code as you. "
+        "Start it with --tls-ca-file, --tls-cert and --tls-key, and give its tls:// address."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _temporary_security() -> Any:
+    try:
+        return _dask().Security.temporary()
+    except ImportError as error:
+        raise SfxLabelError(
+            "Dask workers talk over TLS, whose certificates need the package cryptography: pip install "
+            "'sfx-label[dask]'. On one machine, engine='processes' does without Dask."
+        ) from error
+
+
+def _dask() -> Any:
+    try:
+        return import_module("distributed")
+    except ImportError as error:
+        raise SfxLabelError(
+            "engine='dask' needs Dask: pip install 'sfx-label[dask]'. On one machine, engine='processes' does without."
+        ) from error
+
+
+def _n_workers(client: Any, job: Job) -> int:
+    return max(len(client.scheduler_info(n_workers=-1)["workers"]), job.workers or 0)
