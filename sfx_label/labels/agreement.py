@@ -101,7 +101,9 @@ class Agreement:
 _TITLES = {"raw": "same label", "kappa": "kappa", "quadratic_kappa": "quadratic kappa", "alpha": "ordinal alpha"}
 
 
-def agreement(first: ArrayLike, second: ArrayLike, *, merge_maybe: bool = False, seed: int = 0, resamples: int = _RESAMPLES) -> Agreement:
+def agreement(
+    first: ArrayLike, second: ArrayLike, *, merge_maybe: bool = False, seed: int = 0, resamples: int = _RESAMPLES
+) -> Agreement:
     """Compare the labels of two annotators.
 
     Every measure depends on the frames only through the confusion table, so the bootstrap draws tables: a multinomial draw
@@ -125,7 +127,9 @@ def agreement(first: ArrayLike, second: ArrayLike, *, merge_maybe: bool = False,
     """
     a, b = np.asarray(first), np.asarray(second)
     if a.shape != b.shape:
-        raise AnnotationFormatError(f"two annotators of one run have labels of one length. Received: {a.size} and {b.size}. Use labels_for.")
+        raise AnnotationFormatError(
+            f"two annotators of one run have labels of one length. Received: {a.size} and {b.size}. Use labels_for."
+        )
     both = (a != UNLABELLED) & (b != UNLABELLED)
     classes: tuple[str, ...] = ("Miss", "Hit or Maybe") if merge_maybe else tuple(label.title for label in Label)
     values = [to_binary(x[both]).astype(int) if merge_maybe else x[both].astype(int) for x in (a, b)]
@@ -160,7 +164,9 @@ def agreement_of_files(file_a: str | Path, file_b: str | Path, *, merge_maybe: b
 def _count(file: AnnotationFile) -> int:
     numbers = [entry.number for entry in file.annotations]
     if None in numbers:
-        raise AnnotationFormatError(f"the file does not number its frames. Received: {file.path}. Import it into a store and compare there.")
+        raise AnnotationFormatError(
+            f"the file does not number its frames. Received: {file.path}. Import it into a store and compare there."
+        )
     return 1 + max((number for number in numbers if number is not None), default=-1)
 
 
@@ -175,7 +181,11 @@ def _dense(file: AnnotationFile, count: int) -> NDArray[np.int8]:
 
 def _measure(table: NDArray[np.int64], classes: tuple[str, ...], seed: int, resamples: int) -> Agreement:
     n = int(table.sum())
-    draws = np.random.default_rng(seed).multinomial(n, table.ravel() / n, size=resamples) if n else np.zeros((0, table.size), int)
+    draws = (
+        np.random.default_rng(seed).multinomial(n, table.ravel() / n, size=resamples)
+        if n
+        else np.zeros((0, table.size), int)
+    )
     tables = np.concatenate([table[None], draws.reshape(-1, *table.shape)]).astype(float)
 
     def estimate(measure: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Estimate:

@@ -124,9 +124,17 @@ def _from_frames_row(path: Path, line: int, cells: list[str]) -> Annotation:
     # "timestamp, event_id, hit, filename, index, num_peaks, ave_intensity": the file name and index are those of the
     # output, the event id is that of the frame: "/data/run.h5 // 00012", "sec-nsec-fiducial", or the path of a CBF
     if len(cells) != 7 or not re.fullmatch(r"[0-9]{1,12}", cells[5]):
-        raise refuse(path, line, "this is no row of frames.txt", ", ".join(cells), "Expected 7 columns, the 6th num_peaks")
+        raise refuse(
+            path, line, "this is no row of frames.txt", ", ".join(cells), "Expected 7 columns, the 6th num_peaks"
+        )
     source, slashes, index = (part.strip() for part in cells[1].rpartition("//"))
     number = int(index) if slashes and re.fullmatch(r"[0-9]{1,12}", index) else None
     spots = int(cells[5])
     event = cells[1] if number is None else f"//{number}"
-    return Annotation(line, label_from_spot_count(spots), spots=spots, file=source if number is not None else cells[1], event=event if number is not None else "")
+    return Annotation(
+        line,
+        label_from_spot_count(spots),
+        spots=spots,
+        file=source if number is not None else cells[1],
+        event=event if number is not None else "",
+    )

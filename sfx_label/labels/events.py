@@ -17,7 +17,7 @@ from sfx_label.errors import LabelStoreError
 from sfx_label.frames.sequence import FrameKey
 from sfx_label.labels.scheme import SCHEME_VERSION, Label
 
-__all__ = ["ADJUDICATED", "AUDIT", "MANUAL", "SUGGESTION", "Event", "Kind", "Provenance", "clean_text"]
+__all__ = ["ADJUDICATED", "AUDIT", "EVENT_COLUMNS", "MANUAL", "SUGGESTION", "Event", "Kind", "Provenance", "clean_text"]
 
 MANUAL = "manual"
 """Origin of a label that an annotator gave to a frame of their own choice."""
@@ -133,6 +133,12 @@ class Event:
         """Sorts events as they happened, whatever the clocks of the computers say."""
         return (self.clock, self.client, self.client_seq, self.writer)
 
+    @property
+    def summary(self) -> str:
+        """The act in a few words."""
+        what = self.label.title if self.label is not None else str(self.kind)
+        return f"{what} for {self.key}"
+
     def says_the_same(self, other: Event) -> bool:
         """Whether both are the same act, sent twice."""
         return _content(self) == _content(other)
@@ -170,7 +176,9 @@ class Event:
                 key=_key_of(record),
                 label=None if record["label"] is None else Label(record["label"]),
                 display=json.loads(record["display"]) if record["display"] else {},
-                supersedes=None if record["supersedes_seq"] is None else (record["supersedes_client"], record["supersedes_seq"]),
+                supersedes=None
+                if record["supersedes_seq"] is None
+                else (record["supersedes_client"], record["supersedes_seq"]),
                 provenance=Provenance(**{item.name: record[item.name] for item in fields(Provenance)}),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -181,9 +189,14 @@ class Event:
 
 
 _PLAIN = (
-    "annotator", "client", "client_seq", "position", "origin", "note", "flag",
-    "shown_at", "decided_at", "stored_at", "clock", "writer",
+    "clock", "annotator", "client", "client_seq", "position", "origin", "note", "flag",
+    "shown_at", "decided_at", "stored_at", "writer",
 )  # fmt: skip
+EVENT_COLUMNS = (
+    *_PLAIN, "fingerprint", "dataset", "frame_index", "path", "event", "kind", "label", "display",
+    "supersedes_client", "supersedes_seq", *(item.name for item in fields(Provenance)),
+)  # fmt: skip
+"""Names in a record of an event, in their order."""
 
 
 def clean_text(name: str, text: str) -> str:
@@ -195,7 +208,11 @@ def clean_text(name: str, text: str) -> str:
         If the text is empty, very long, or holds control characters other than line breaks and tabs.
     """
     stripped = str(text).strip()
-    if not stripped or len(stripped) > _LONGEST_TEXT or any(ord(letter) < 32 and letter not in "\n\t" for letter in stripped):
+    if (
+        not stripped
+        or len(stripped) > _LONGEST_TEXT
+        or any(ord(letter) < 32 and letter not in "\n\t" for letter in stripped)
+    ):
         raise LabelStoreError(
             f"{name} must be readable text of 1 to {_LONGEST_TEXT} characters. Received: {str(text)!r:.80}. Type it again."
         )

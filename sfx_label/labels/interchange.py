@@ -91,9 +91,13 @@ def sniff_format(path: str | Path) -> str:
 _LOOKS: dict[str, Callable[[str, str], bool]] = {
     "json": lambda first, content: first.lstrip().startswith(("{", "[")),
     "stream": lambda first, content: first.startswith(("CrystFEL stream", "----- Begin")),
-    "cheetah": lambda first, content: first.startswith("# timestamp, event_id") or content.count(",") == 6 and "//" in content,
+    "cheetah": lambda first, content: (
+        first.startswith("# timestamp, event_id") or (content.count(",") == 6 and "//" in content)
+    ),
     "expert": lambda first, content: EXPERT_LINE.fullmatch(content) is not None,
     "dials": lambda first, content: DIALS_LINE.fullmatch(content) is not None,
-    "list": lambda first, content: "//" in content.rpartition(" ")[2] or _FRAME_FILE.fullmatch(content.strip()) is not None,
+    "list": lambda first, content: (
+        "//" in content.rpartition(" ")[2] or _FRAME_FILE.fullmatch(content.strip()) is not None
+    ),
     "csv": lambda first, content: "," in first,
 }

@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike
 
 from sfx_label.errors import AnnotationFormatError
 from sfx_label.labels.records import Annotation, AnnotationFile, digest_of, numbered_lines, refuse
-from sfx_label.labels.scheme import UNLABELLED, Label, label_from_spot_count
+from sfx_label.labels.scheme import Label, label_from_spot_count
 
 __all__ = ["DIALS_LINE", "EXPERT_LINE", "read_dials", "read_expert", "write_dials", "write_expert"]
 
 EXPERT_LINE = re.compile(r"(?P<file>\S.*?)[ \t]+\[(?P<number>[0-9]{1,12})\][ \t]+(?P<label>[A-Za-z]+)[ \t]*")
 """``r0018_2000.h5 [1] MISS``: file, running number from 1, label."""
-DIALS_LINE = re.compile(r"[ \t]*(?P<number>[0-9]{1,12})[ \t]+(?P<spots>[0-9]{1,12})(?:[ \t]+(?P<label>[A-Za-z]+))?[ \t]*")
+DIALS_LINE = re.compile(
+    r"[ \t]*(?P<number>[0-9]{1,12})[ \t]+(?P<spots>[0-9]{1,12})(?:[ \t]+(?P<label>[A-Za-z]+))?[ \t]*"
+)
 """``00002   229 Hit``: running number from 1, spots, and whether that passed the cut-off that its experts chose."""
 
 
@@ -56,27 +58,20 @@ def read_dials(path: str | Path) -> AnnotationFile:
     return AnnotationFile(file, "dials", found, absent=Annotation(0, Label.MISS, spots=0), digest=digest_of(file))
 
 
-def write_expert(path: str | Path, names: Sequence[str], labels: ArrayLike) -> int:
-    """Write labels as ``expert_annotation.txt``. Frames without a label are left out.
+def write_expert(path: str | Path, annotations: Iterable[Annotation]) -> int:
+    """Write labels as ``expert_annotation.txt``. Returns the number of lines.
 
     Parameters
     ----------
     path
         File to write; one that exists is replaced.
-    names
-        Image file of each frame, n of them.
-    labels
-        `Label` values, shape (n,).
-
-    Returns
-    -------
-    written
-        Number of lines.
+    annotations
+        With file, running number and label; those without a label are left out.
     """
     lines = [
-        f"{one_line(name)} [{number}] {Label(int(value)).name}"
-        for number, (name, value) in enumerate(zip(names, _integers(labels), strict=True), start=1)
-        if value != UNLABELLED
+        f"{one_line(entry.file)} [{entry.number + 1}] {entry.label.name}"
+        for entry in annotations
+        if entry.label is not None and entry.number is not None
     ]
     return _write(path, lines)
 
@@ -110,7 +105,9 @@ def one_line(name: str) -> str:
         If it holds a line break or another control character.
     """
     if any(ord(letter) < 32 or letter in "\x85\u2028\u2029" for letter in name):
-        raise AnnotationFormatError(f"a file name holds a control character. Received: {name!r:.200}. Rename the file first.")
+        raise AnnotationFormatError(
+            f"a file name holds a control character. Received: {name!r:.200}. Rename the file first."
+        )
     return name
 
 
@@ -121,7 +118,9 @@ def _matches(path: Path, pattern: re.Pattern[str], shape: str) -> Iterable[tuple
         match = pattern.fullmatch(text)
         label = match and match["label"]
         if match is None or (label and label.lower() not in ("hit", "maybe", "miss")):
-            raise refuse(path, line, f"this is not '{shape}'", text, "Correct the line, or name the format with --format")
+            raise refuse(
+                path, line, f"this is not '{shape}'", text, "Correct the line, or name the format with --format"
+            )
         yield line, match
 
 

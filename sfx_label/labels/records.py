@@ -106,7 +106,9 @@ def _text(path: Path, number: int, raw: bytes) -> str:
     try:
         text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise refuse(path, number, "this is not text (UTF-8)", raw[:40], "Give an annotation file, not a data file") from error
+        raise refuse(
+            path, number, "this is not text (UTF-8)", raw[:40], "Give an annotation file, not a data file"
+        ) from error
     if "\0" in text or len(raw) >= _LONGEST_LINE:
         raise refuse(path, number, "this is not a line of text", raw[:40], "Give an annotation file, not a data file")
     return text.rstrip("\r\n")

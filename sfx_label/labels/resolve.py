@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
+from sfx_label.frames.sequence import FrameKey
 from sfx_label.labels.events import ADJUDICATED, SUGGESTION
 from sfx_label.labels.scheme import UNLABELLED
 
-__all__ = ["Disagreement", "FrameId", "StandingLabel", "merged_labels", "votes"]
+__all__ = ["Disagreement", "FrameId", "StandingLabel", "identity_of", "merged_labels", "votes"]
 
 FrameId = tuple[str, str, int]
 """Fingerprint, data set, index: what identifies a frame."""
@@ -17,6 +18,11 @@ StandingLabel = tuple[str, str, int, str, int, str]
 """Fingerprint, data set, index, annotator, label, origin of a label that is not undone."""
 Disagreement = Literal["unlabelled", "majority", "recent"]
 """What a frame counts as while its annotators disagree and nobody has settled it."""
+
+
+def identity_of(key: FrameKey) -> FrameId:
+    """Fingerprint, data set and index of a frame."""
+    return (key.fingerprint, key.dataset, key.index)
 
 
 def votes(standing: Iterable[StandingLabel], annotator: str) -> dict[FrameId, int]:

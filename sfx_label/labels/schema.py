@@ -7,7 +7,7 @@ import sqlite3
 
 from sfx_label.errors import LabelStoreError
 
-__all__ = ["APPLICATION_ID", "SCHEMA_STEPS", "upgrade"]
+__all__ = ["APPLICATION_ID", "SCHEMA_STEPS", "check_version", "upgrade"]
 
 APPLICATION_ID = 0x5346584C
 """``SFXL`` in the header of the SQLite file: what tells a label store from any other database."""
@@ -91,12 +91,28 @@ def upgrade(connection: sqlite3.Connection, name: str) -> None:
             raise
 
 
+def check_version(connection: sqlite3.Connection, name: str) -> None:
+    """Refuse a file that this version cannot read.
+
+    Raises
+    ------
+    LabelStoreError
+        If the store is older or newer than this program, or is another program's database.
+    """
+    if _pending(connection, name) is not None:
+        raise LabelStoreError(
+            f"the label store is of an older or unfinished form. Received: {name}. Open it once with write access to bring it up to date."
+        )
+
+
 def _pending(connection: sqlite3.Connection, name: str) -> int | None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     foreign = application != APPLICATION_ID
     if foreign and (version or application or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
-        raise LabelStoreError(f"this is the database of another program, not a label store. Received: {name}. Check the path.")
+        raise LabelStoreError(
+            f"this is the database of another program, not a label store. Received: {name}. Check the path."
+        )
     if version > len(SCHEMA_STEPS):
         raise LabelStoreError(
             f"the label store was written by a newer sfx-label. Received: {name}, schema {version}; this version knows "

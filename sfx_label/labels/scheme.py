@@ -29,7 +29,9 @@ MAYBE_SPOTS = 4
 """Frames with at least this many spots, and fewer than ``HIT_SPOTS``, are maybes."""
 SCHEME_VERSION = "ke2018-10-4"
 """Written beside every label, so that labels made by another rule can never be mistaken for these."""
-SPOT_RULE = f"Hit: {HIT_SPOTS} or more spots. Maybe: {MAYBE_SPOTS} to {HIT_SPOTS - 1}. Miss: {MAYBE_SPOTS - 1} or fewer."
+SPOT_RULE = (
+    f"Hit: {HIT_SPOTS} or more spots. Maybe: {MAYBE_SPOTS} to {HIT_SPOTS - 1}. Miss: {MAYBE_SPOTS - 1} or fewer."
+)
 UNLABELLED = -1
 """What an array of labels holds where a frame has none."""
 
@@ -67,9 +69,9 @@ class Label(IntEnum):
 
 
 _SPELLINGS = {
-    **{spelling: Label.HIT for spelling in ("hit", "h", "2")},
-    **{spelling: Label.MAYBE for spelling in ("maybe", "may", "m", "1")},
-    **{spelling: Label.MISS for spelling in ("miss", "x", "0")},
+    **dict.fromkeys(("hit", "h", "2"), Label.HIT),
+    **dict.fromkeys(("maybe", "may", "m", "1"), Label.MAYBE),
+    **dict.fromkeys(("miss", "x", "0"), Label.MISS),
 }
 
 

@@ -13,14 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfx_label.errors import AnnotationFormatError
-from sfx_label.labels.events import Event
+from sfx_label.labels.events import EVENT_COLUMNS, Event
 from sfx_label.labels.records import Annotation, AnnotationFile, digest_of, numbered_lines, refuse
 from sfx_label.labels.scheme import SCHEME_VERSION, Label
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "JSON_FORMAT", "events_table", "neutralise", "read_csv", "read_json", "restore", "write_csv", "write_json"]
+__all__ = [
+    "COLUMNS",
+    "JSON_FORMAT",
+    "events_table",
+    "neutralise",
+    "read_csv",
+    "read_json",
+    "restore",
+    "write_csv",
+    "write_json",
+]
 
 JSON_FORMAT = "sfx-label annotations"
 COLUMNS = (
@@ -81,7 +91,9 @@ def read_csv(path: str | Path) -> AnnotationFile:
         reader.fieldnames = header
         found = tuple(_from_cells(file, reader.line_num, row) for row in reader)
     except csv.Error as error:
-        raise refuse(file, reader.line_num, f"this is not a CSV table ({error})", "", "Save it again as CSV, UTF-8") from error
+        raise refuse(
+            file, reader.line_num, f"this is not a CSV table ({error})", "", "Save it again as CSV, UTF-8"
+        ) from error
     return AnnotationFile(file, "csv", found, digest=digest_of(file))
 
 
@@ -111,8 +123,7 @@ def events_table(events: Sequence[Event]) -> pd.DataFrame:
     """Turn a history into a table: one row per event, times in UTC, labels as words."""
     import pandas as pd
 
-    names = [*Event(**_BLANK).to_record()] if not events else None  # type: ignore[arg-type]
-    table = pd.DataFrame([event.to_record() for event in events], columns=names)
+    table = pd.DataFrame([event.to_record() for event in events], columns=list(EVENT_COLUMNS))
     for name in ("shown_at", "decided_at", "stored_at"):
         table[name] = pd.to_datetime(table[name].astype("float64"), unit="s", utc=True)
     for name in ("label", "position", "supersedes_seq", "os_uid"):
@@ -141,7 +152,9 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
 def _json_rows(path: Path) -> list[Mapping[str, Any]]:
     try:
         if path.stat().st_size > _LARGEST_JSON:
-            raise AnnotationFormatError(f"the file is too large for JSON annotations. Received: {path}. Split it, or use CSV.")
+            raise AnnotationFormatError(
+                f"the file is too large for JSON annotations. Received: {path}. Split it, or use CSV."
+            )
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, AnnotationFormatError):
@@ -156,7 +169,7 @@ def _json_rows(path: Path) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _from_cells(path: Path, line: int, row: Mapping[str | None, Any]) -> Annotation:
+def _from_cells(path: Path, line: int, row: Mapping[Any, Any]) -> Annotation:
     if None in row or None in row.values():
         raise refuse(path, line, "this row has more or fewer cells than the header", row, "Correct the row")
     words = {str(name): restore(value) if isinstance(value, str) else value for name, value in row.items()}

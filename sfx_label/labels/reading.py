@@ -1,0 +1,175 @@
+"""What can be asked of a label store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfx_label.frames.sequence import FrameKey, Frames
+from sfx_label.labels import queries
+from sfx_label.labels.eventlog import EventLog
+from sfx_label.labels.events import Event, Kind
+from sfx_label.labels.resolve import Disagreement, FrameId, identity_of, merged_labels, votes
+from sfx_label.labels.scheme import UNLABELLED, Label
+from sfx_label.labels.storage import warn
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["LabelReader", "identities"]
+
+SomeFrames = Frames | Sequence[FrameKey]
+
+
+class LabelReader:
+    """The reading half of `sfx_label.labels.store.LabelStore`.
+
+    Parameters
+    ----------
+    log
+        The events.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._compared: set[tuple[str, ...]] = set()
+
+    @property
+    def path(self) -> Path:
+        """Where the labels lie: a file, or a folder with one file per writer."""
+        return self._log.path
+
+    @property
+    def read_only(self) -> bool:
+        """Whether labelling is refused."""
+        return self._log.read_only
+
+    def current(self, key: FrameKey, annotator: str | None = None) -> Label | None:
+        """The label that counts for one frame, as `labels_for` finds it; None where there is none."""
+        value = int(self.labels_for([key], annotator)[0])
+        return None if value == UNLABELLED else Label(value)
+
+    def labels_for(
+        self, frames: SomeFrames, annotator: str | None = None, *, disagreement: Disagreement = "unlabelled"
+    ) -> NDArray[np.int8]:
+        """The labels of many frames, by one query.
+
+        Warns if a file was replaced since it was labelled; its labels are kept, and not used for the new file.
+
+        Parameters
+        ----------
+        frames
+            A run or part of one, or frame keys; n of them.
+        annotator
+            Only this annotator's last label of each frame. Default: all annotators together, by the rule of
+            `sfx_label.labels.resolve.merged_labels`.
+        disagreement
+            What a frame counts as while its annotators disagree: ``"unlabelled"``, ``"majority"`` or ``"recent"``.
+
+        Returns
+        -------
+        labels
+            `Label` values, shape (n,); ``UNLABELLED`` where there is none.
+        """
+        wanted = identities(frames)
+        self._compare_run(frames, wanted)
+        found = queries.standing(self._log, {frame[0] for frame in wanted}, annotator)
+        labels = merged_labels(found, disagreement) if annotator is None else votes(found, annotator)
+        return _spread(wanted, labels)
+
+    def votes_for(self, frames: SomeFrames) -> dict[str, NDArray[np.int8]]:
+        """The labels of each annotator apart, as in `labels_for`; adjudicated labels are no votes."""
+        wanted = identities(frames)
+        found = queries.standing(self._log, {frame[0] for frame in wanted})
+        names = sorted({row[3] for row in found})
+        return {name: labels for name in names if (labels := _spread(wanted, votes(found, name))).max(initial=-1) >= 0}
+
+    def seen_by(self, frames: SomeFrames, annotator: str) -> NDArray[np.bool_]:
+        """Which frames an annotator labelled or skipped, shape (n,): what a queue leaves out after a restart."""
+        wanted = identities(frames)
+        found = queries.seen(self._log, {frame[0] for frame in wanted}, annotator)
+        return np.fromiter((frame in found for frame in wanted), np.bool_, len(wanted))
+
+    def flags_for(self, frames: SomeFrames, annotator: str | None = None) -> dict[int, list[str]]:
+        """Reasons for which frames are flagged, by position in `frames`."""
+        return self._marks("flag", frames, annotator)
+
+    def notes_for(self, frames: SomeFrames, annotator: str | None = None) -> dict[int, list[str]]:
+        """Remarks on frames, by position in `frames`."""
+        return self._marks("note", frames, annotator)
+
+    def last_event(self, annotator: str, within: Frames | None = None) -> Event | None:
+        """The annotator's latest act that still stands: where to go on after a restart."""
+        return queries.newest(
+            self._log, annotator, [kind for kind in Kind if kind is not Kind.UNDO], runs=runs_of(within)
+        )
+
+    def events(self, *, annotator: str | None = None, key: FrameKey | None = None) -> list[Event]:
+        """The whole history in its order, undone acts included."""
+        return queries.history(self._log, annotator, None if key is None else identity_of(key))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The whole history as a table, one row per act; times in UTC."""
+        from sfx_label.labels.tables import events_table
+
+        return events_table(self.events())
+
+    def annotators(self) -> list[str]:
+        """Everyone who labelled, flagged, noted or skipped a frame, in alphabetical order."""
+        return queries.annotators(self._log)
+
+    def stats(self, frames: Frames | None = None) -> dict[str, Any]:
+        """Counts by class, annotator and origin, with the agreement of each pair of annotators; JSON-ready.
+
+        Parameters
+        ----------
+        frames
+            Only this run. Default: all runs of the store.
+        """
+        from sfx_label.labels.statistics import store_statistics
+
+        return store_statistics(self, frames)
+
+    def integrity_check(self) -> list[str]:
+        """What is damaged in the store; empty when all is well."""
+        return self._log.damage()
+
+    def _marks(self, column: str, frames: SomeFrames, annotator: str | None) -> dict[int, list[str]]:
+        wanted = identities(frames)
+        found: dict[FrameId, list[str]] = {}
+        for frame, text in queries.marks(self._log, column, {frame[0] for frame in wanted}, annotator):
+            found.setdefault(frame, []).append(text)
+        return {position: found[frame] for position, frame in enumerate(wanted) if frame in found}
+
+    def _compare_run(self, frames: SomeFrames, wanted: Sequence[FrameId]) -> None:
+        """Warn, once per run, if files under the same path were labelled with other content."""
+        if not isinstance(frames, Frames) or (names := tuple(frames.paths)) in self._compared:
+            return
+        self._compared.add(names)
+        here = {frame[0] for frame in wanted}
+        for path, dataset, fingerprint, count in queries.runs_at(self._log, names):
+            if fingerprint not in here:
+                warn(
+                    f"{path} is not the file that was labelled under this name: {count} labelled frames of "
+                    f"{dataset or 'it'} belong to the file that was there before. They are kept, and not used for this one."
+                )
+
+
+def identities(frames: SomeFrames) -> list[FrameId]:
+    """Fingerprint, data set and index of each frame."""
+    return [
+        (key.fingerprint, key.dataset, key.index) for key in (frames.keys if isinstance(frames, Frames) else frames)
+    ]
+
+
+def runs_of(frames: Frames | None) -> set[str] | None:
+    """Fingerprints of the files of a run; None for no run."""
+    return None if frames is None else {key.fingerprint for key in frames.keys}
+
+
+def _spread(wanted: Sequence[FrameId], labels: dict[FrameId, int]) -> NDArray[np.int8]:
+    return np.fromiter((labels.get(frame, UNLABELLED) for frame in wanted), np.int8, len(wanted))
