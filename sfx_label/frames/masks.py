@@ -42,6 +42,15 @@ def active_areas_mask(shape: tuple[int, int], areas: Sequence[tuple[int, int, in
     return good
 
 
+PILATUS_HOT = 1046527  # what a PILATUS3 writes for a pixel that it has switched off for being hot
+
+
+def is_pilatus(shape: Sequence[int]) -> bool:
+    """Return whether (rows, columns) is a grid of PILATUS modules: 195 x 487 pixels, 17 and 7 pixels apart."""
+    rows, columns = shape[-2:]
+    return (rows + 17) % 212 == 0 and (columns + 7) % 494 == 0
+
+
 def mask_codes(dtype: np.dtype[Any]) -> tuple[int, ...]:
     """Return the pixel values by which photon counters mark gaps and masked pixels.
 

@@ -11,7 +11,7 @@ from sfx_label.errors import FileLayoutError, FrameReadError
 from sfx_label.frames.gate import Absent, GatedFile
 from sfx_label.frames.hdf5 import stored_frames
 from sfx_label.frames.layout import MaskPart, PerFrameValue, RunLayout, Segment, stack_shape
-from sfx_label.frames.masks import mask_codes
+from sfx_label.frames.masks import PILATUS_HOT, is_pilatus, mask_codes
 from sfx_label.frames.records import RunMetadata
 
 __all__ = ["nxmx"]
@@ -52,7 +52,7 @@ def nxmx(file: GatedFile) -> RunLayout | None:
     metadata = _metadata(file)
     return RunLayout(
         "NXmx" if is_nxmx else "NeXus", tuple(segments), stack_shape(stored), stored, dtype, metadata, _masks(file),
-        codes=_codes(np.dtype(dtype), metadata), notes=tuple(notes),
+        codes=_codes(np.dtype(dtype), metadata, stored), notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -158,8 +158,8 @@ def _masks(file: GatedFile) -> tuple[MaskPart, ...]:
     return ()
 
 
-def _codes(dtype: np.dtype[Any], metadata: RunMetadata) -> tuple[int, ...]:
+def _codes(dtype: np.dtype[Any], metadata: RunMetadata, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Integrating detectors measure below zero: on a Jungfrau -1 is a value, and only the ends of the range are codes."""
     if dtype.kind == "i" and "jungfrau" in (metadata.detector or "").lower():
         return (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
-    return mask_codes(dtype)
+    return (*mask_codes(dtype), PILATUS_HOT) if dtype.kind == "i" and is_pilatus(shape) else mask_codes(dtype)

@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sfx_label.errors import FileLayoutError, FrameReadError
+from sfx_label.frames.assembly import assembled_shape
+from sfx_label.frames.euxfel import is_run_folder, virtual_file
+from sfx_label.frames.facility import data_group, pal, sacla
 from sfx_label.frames.gate import GatedFile, HDF5Shelf
 from sfx_label.frames.hdf5 import cxi, generic, idh5
 from sfx_label.frames.images import describe_images, is_image
@@ -25,7 +28,7 @@ __all__ = ["describe", "open_frames"]
 
 Paths = str | os.PathLike[str]
 LayoutReader = Callable[[GatedFile], RunLayout | None]
-READERS: tuple[LayoutReader, ...] = (idh5, cxi, nxmx)
+READERS: tuple[LayoutReader, ...] = (idh5, cxi, nxmx, sacla, pal, data_group)
 HDF5_SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs", ".he5", ".hdf")
 
 
@@ -68,13 +71,27 @@ def open_frames(
     >>> frames[559].shape  # doctest: +SKIP
     (1920, 1920)
     """
-    paths, dataset = _files(path, dataset)
     allowed = tuple(os.path.abspath(os.fspath(root)) for root in roots)
-    layout = _describe_paths(paths, dataset, allowed)
+    if isinstance(path, str | os.PathLike) and os.path.isdir(path) and is_run_folder(os.fspath(path)):
+        run_folder = os.path.abspath(os.fspath(path))
+        layout = _describe_paths([virtual_file(run_folder)], dataset, (*allowed, run_folder))
+    else:
+        layout = _describe_paths(*_files(path, dataset), allowed)
+    if geometry is not None:
+        layout = _assembled(layout, os.path.abspath(os.fspath(geometry)))
     if mask is not None:
         layout = _with_mask(layout, mask)
     reopen = partial(open_frames, path, dataset=dataset, mask=mask, roots=allowed, geometry=geometry)
     return Frames(FrameSource(layout), reopen=reopen)
+
+
+def _assembled(layout: RunLayout, geometry: str) -> RunLayout:
+    if len(layout.stored_shape) < 3:
+        raise FileLayoutError(
+            f"{layout.segments[0].path} has frames of {layout.stored_shape}, which have no panels to assemble by {geometry}. "
+            f"Open it without a geometry."
+        )
+    return replace(layout, frame_shape=assembled_shape(layout.stored_shape, geometry), geometry=geometry)
 
 
 def _with_mask(layout: RunLayout, mask: Any) -> RunLayout:

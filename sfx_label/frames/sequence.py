@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
@@ -11,38 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sfx_label.errors import FrameReadError, SfxLabelError
+from sfx_label.frames.keys import KeyBook, Keys
 from sfx_label.frames.masks import judge
 from sfx_label.frames.records import FrameKey, FrameRead, FrameStatus, RunMetadata
 from sfx_label.frames.source import FrameSource
 
 __all__ = ["FrameKey", "FrameRead", "FrameStatus", "Frames", "Keys", "RunMetadata"]
-
-
-class Keys(Sequence[FrameKey]):
-    """The keys of some frames, made when asked for.
-
-    Parameters
-    ----------
-    source
-        The run.
-    positions
-        Places in the run.
-    """
-
-    def __init__(self, source: FrameSource, positions: NDArray[np.int64]) -> None:
-        self._source, self._positions = source, positions
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    @overload
-    def __getitem__(self, index: int) -> FrameKey: ...
-    @overload
-    def __getitem__(self, index: slice) -> Keys: ...
-    def __getitem__(self, index: int | slice) -> FrameKey | Keys:
-        if isinstance(index, slice):
-            return Keys(self._source, self._positions[index])
-        return self._source.key(int(self._positions[index]))
 
 
 class Frames(Sequence[NDArray[Any]]):
@@ -60,6 +33,8 @@ class Frames(Sequence[NDArray[Any]]):
         Places in the run, ``None`` for all.
     reopen
         Opens the same run anew, for `refresh`.
+    book
+        The run's keys, shared by its selections.
     """
 
     def __init__(
@@ -67,8 +42,10 @@ class Frames(Sequence[NDArray[Any]]):
         source: FrameSource,
         positions: NDArray[np.int64] | None = None,
         reopen: Callable[[], Frames] | None = None,
+        book: KeyBook | None = None,
     ) -> None:
         self._source, self._reopen, self._whole = source, reopen, positions is None
+        self._book = book or KeyBook(source)
         self._positions = np.arange(source.layout.n_frames, dtype=np.int64) if positions is None else positions
         self._positions.flags.writeable = False
 
@@ -101,7 +78,7 @@ class Frames(Sequence[NDArray[Any]]):
         if isinstance(index, int | np.integer) and not isinstance(index, bool):
             return self._pixels(self._position(int(index)), None)
         chosen = index if isinstance(index, slice) else self._selection(index)
-        return Frames(self._source, self._positions[chosen].copy(), self._reopen)
+        return Frames(self._source, self._positions[chosen].copy(), self._reopen, self._book)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[index] for index in range(len(self)))
@@ -145,7 +122,7 @@ class Frames(Sequence[NDArray[Any]]):
     def _pixels(self, position: int, size: int | None) -> NDArray[Any]:
         pixels, exists = self._source.pixels(position, size)
         if exists is not None:
-            raise FrameReadError(f"{self._source.key(position)}: {_absence(exists)}")
+            raise FrameReadError(f"{self._book.key(position)}: {_absence(exists)}")
         return pixels
 
     def read(self, index: int, crop: int | None = None) -> FrameRead:
@@ -200,7 +177,7 @@ class Frames(Sequence[NDArray[Any]]):
     @property
     def keys(self) -> Keys:
         """The frames' keys, made when asked for."""
-        return Keys(self._source, self._positions)
+        return Keys(self._book, self._positions)
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -255,11 +232,7 @@ class Frames(Sequence[NDArray[Any]]):
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of the run: its first file's fingerprint, or for several files a hash of their names."""
-        paths = self.paths
-        if len(paths) == 1:
-            return self._source.fingerprint(paths[0])
-        names = "\n".join([self._source.fingerprint(paths[0]), *map(os.path.basename, paths)]) if paths else ""
-        return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return self._book.run_fingerprint()
 
     def index_of(self, key: FrameKey) -> int:
         """Return the place of `key` in this sequence.
@@ -269,7 +242,7 @@ class Frames(Sequence[NDArray[Any]]):
         KeyError
             The frame is not among these.
         """
-        position = self._source.position_of(key)
+        position = self._book.position_of(key)
         places = np.flatnonzero(self._positions == position) if position is not None else np.zeros(0, np.int64)
         if not len(places):
             raise KeyError(f"frame {key} ({key.fingerprint}) is not among the {len(self)} frames of {self.name}")
@@ -282,7 +255,7 @@ class Frames(Sequence[NDArray[Any]]):
         if self._reopen is None:
             return self
         fresh = self._reopen()
-        return fresh if self._whole else Frames(fresh._source, self._positions, self._reopen)
+        return fresh if self._whole else Frames(fresh._source, self._positions, self._reopen, fresh._book)
 
     def close(self) -> None:
         """Close the run's files, also for its selections."""

@@ -6,7 +6,6 @@ handles, a pickle carries none.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import weakref
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 from sfx_label.errors import FrameReadError, SfxLabelError
 from sfx_label.frames.dataset import GatedDataset
 from sfx_label.frames.gate import Absent, HDF5Shelf
-from sfx_label.frames.images import image_fingerprint, read_image
+from sfx_label.frames.images import read_image
 from sfx_label.frames.layout import MaskPart, PerFrameValue, RunLayout, Segment
 from sfx_label.frames.masks import part_mask, value_mask
-from sfx_label.frames.records import FrameKey, RunMetadata
+from sfx_label.frames.records import RunMetadata
 
 __all__ = ["FrameSource", "central_box"]
 
@@ -54,8 +53,6 @@ class FrameSource:
         self.layout = layout
         self._ends = np.cumsum([segment.n_frames for segment in layout.segments], dtype=np.int64)
         self._closed = False
-        self._fingerprints: dict[str, str] = {}
-        self._numbers: dict[str, list[int]] | None = None
         self._forget()
         _SOURCES.add(self)
 
@@ -74,22 +71,15 @@ class FrameSource:
             self._closed = True
             self._shelf.close()
 
+    def first_of(self, number: int) -> int:
+        """Return the place in the run of the first frame of segment `number`."""
+        return int(self._ends[number]) - self.layout.segments[number].n_frames
+
     def place(self, position: int) -> tuple[Segment, int]:
         """Return the segment of the frame at `position` of the run, and the frame's offset in it."""
         number = int(np.searchsorted(self._ends, position, side="right"))
         segment = self.layout.segments[number]
-        return segment, position - int(self._ends[number]) + segment.n_frames
-
-    def key(self, position: int) -> FrameKey:
-        """Return the key of the frame at `position` of the run."""
-        segment, offset = self.place(position)
-        return FrameKey(
-            self.fingerprint(segment.path),
-            segment.dataset,
-            segment.index_of(offset),
-            segment.path,
-            segment.event_of(offset),
-        )
+        return segment, position - self.first_of(number)
 
     def pixels(self, position: int, crop: int | None = None) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return the frame at `position` of the run and which of its pixels exist (``None`` = all).
@@ -256,48 +246,6 @@ class FrameSource:
             return dataset.read((range(index, index + 1), *whole[1:]) if part.per_frame else whole)[0]
 
         return self._with_dataset(part.path or owner, part.dataset, read)
-
-    def position_of(self, key: FrameKey) -> int | None:
-        """Return the place of a key in the run, ``None`` where it is not of this run."""
-        numbers = self._by_dataset().get(key.dataset, [])
-        name = os.path.basename(key.path)
-        for number in sorted(numbers, key=lambda each: os.path.basename(self.layout.segments[each].path) != name):
-            segment = self.layout.segments[number]
-            offset = key.index - segment.first
-            if 0 <= offset < segment.n_frames and self.fingerprint(segment.path) == key.fingerprint:
-                return int(self._ends[number]) - segment.n_frames + offset
-        return None
-
-    def _by_dataset(self) -> dict[str, list[int]]:
-        if self._numbers is None:
-            self._numbers = {}
-            for number, segment in enumerate(self.layout.segments):
-                self._numbers.setdefault(segment.dataset, []).append(number)
-        return self._numbers
-
-    def fingerprint(self, path: str) -> str:
-        """Return 16 hexadecimal digits that name the content of a file of the run wherever it is moved.
-
-        Base name, data set, dtype, frame shape and the decoded first frame are hashed: growing, or compressing the
-        file anew, keeps the fingerprint; a reprocessed run gets another.
-        """
-        if path not in self._fingerprints:
-            number = next(n for n, segment in enumerate(self.layout.segments) if segment.path == path)
-            segment = self.layout.segments[number]
-            if segment.dataset:
-                self._fingerprints[path] = self._hash(segment, int(self._ends[number]) - segment.n_frames)
-            else:
-                self._fingerprints[path] = image_fingerprint(path)
-        return self._fingerprints[path]
-
-    def _hash(self, segment: Segment, position: int) -> str:
-        name = (os.path.basename(segment.path), segment.dataset, self.layout.dtype, self.layout.stored_shape)
-        digest = hashlib.sha256(repr(name).encode("utf-8", "surrogateescape"))
-        try:
-            digest.update(np.ascontiguousarray(self.pixels(position)[0]).tobytes())
-        except SfxLabelError as error:
-            digest.update(type(error).__name__.encode())
-        return digest.hexdigest()[:16]
 
 
 def _after_fork() -> None:
