@@ -33,7 +33,7 @@ $(DEV): pyproject.toml | $(VENV)/bin/python
 $(FRONT): $(FRONT_SOURCES) $(wildcard labextension/yarn.lock) | $(DEV)
 	@cd labextension && PATH="$$PATH:$(CURDIR)/$(BIN)" $(CURDIR)/$(BIN)/jlpm install --immutable > /tmp/sfx-label-jlpm.log 2>&1 || { cat /tmp/sfx-label-jlpm.log; exit 1; }
 	@cd labextension && PATH="$$PATH:$(CURDIR)/$(BIN)" $(CURDIR)/$(BIN)/jlpm build:prod
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 front: $(FRONT)  ## build the front end again after a change in labextension/

@@ -33,20 +33,33 @@ SECURITY_FLOORS: dict[str, tuple[tuple[int, ...], ...]] = {
     "jupyter-server": ((2, 20, 0),),
     "jupyterlab": ((4, 6, 2),),
 }
-PACKAGES = ("numpy", "numba", "h5py", "hdf5plugin", "keras", "tensorflow", "jupyterlab", "jupyter-server", "ipywidgets", "bqplot")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "h5py",
+    "hdf5plugin",
+    "keras",
+    "tensorflow",
+    "jupyterlab",
+    "jupyter-server",
+    "ipywidgets",
+    "bqplot",
+)
 BITSHUFFLE = 32008
 
 
 def diagnose() -> list[Check]:
     """Look at everything, one check after the other; a check that fails to run is itself a finding."""
-    return [check for look in (_python, _packages, _filters, _devices, _extension, _storage) for check in _guarded(look)]
+    return [
+        check for look in (_python, _packages, _filters, _devices, _extension, _storage) for check in _guarded(look)
+    ]
 
 
 def _guarded(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     try:
         yield from look()
     except Exception as error:
-        yield Check(look.__name__.strip("_"), "wrong", f"{type(error).__name__}: {error}", "report this line to the developers")
+        yield Check(look.__name__.strip("_"), "wrong", f"{type(error).__name__}: {error}", "please report this line")
 
 
 def _python() -> Iterator[Check]:
@@ -97,7 +110,7 @@ def _filters() -> Iterator[Check]:
     yield Check("HDF5", "ok" if known else "wrong", found, "" if known else "pip install --force-reinstall hdf5plugin")
     folder = os.environ.get("HDF5_PLUGIN_PATH")
     if folder and Path(folder).resolve() != Path(hdf5plugin.PLUGINS_PATH).resolve():
-        yield Check("HDF5_PLUGIN_PATH", "note", folder, "filters from there run inside sfx-label: unset it unless you need it")
+        yield Check("HDF5_PLUGIN_PATH", "note", folder, "filters from there run here too: unset it")
 
 
 def _devices() -> Iterator[Check]:
@@ -124,16 +137,32 @@ def _extension() -> Iterator[Check]:
     from sfx_label import widgets
 
     viewer = Path(widgets.__file__).parents[1] / "static" / "viewer.js"
-    built = "ok" if viewer.exists() else "wrong"
-    yield Check("frame viewer", built, "built" if built == "ok" else "not built", "" if built == "ok" else "make front")
-    done = subprocess.run([sys.executable, "-m", "jupyter", "labextension", "list"], capture_output=True, text=True, check=False)
+    yield (
+        Check("frame viewer", "ok", "built")
+        if viewer.exists()
+        else Check("frame viewer", "wrong", "absent", "make front")
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter", "labextension", "list"], capture_output=True, text=True, check=False
+    )
     line = next((line for line in (done.stdout + done.stderr).splitlines() if "sfx-label" in line), "")
     state: State = "ok" if "OK" in line and "enabled" in line else "wrong"
-    yield Check("JupyterLab extension", state, " ".join(line.split()) or "not seen by JupyterLab", "" if state == "ok" else "pip install --force-reinstall sfx-label")
+    yield Check(
+        "JupyterLab extension",
+        state,
+        " ".join(line.split()) or "not seen by JupyterLab",
+        "" if state == "ok" else "pip install --force-reinstall sfx-label",
+    )
 
 
 def _storage() -> Iterator[Check]:
-    from sfx_label.labels.place import describe_place
+    from sfx_label.labels.storage import broken_locks, file_system_of, storage_remarks
 
-    place = describe_place(Path.cwd())
-    yield Check("label store here", "ok" if place.safe else "note", place.kind, place.advice)
+    here = Path.cwd()
+    broken = broken_locks(here)
+    if broken:
+        yield Check("labels here", "wrong", broken, "keep label stores in another folder")
+        return
+    remarks = storage_remarks(here)
+    kind = file_system_of(here) or "unknown file system"
+    yield Check("labels here", "note" if remarks else "ok", f"{here} ({kind}): locks work", " ".join(remarks))

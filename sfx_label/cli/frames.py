@@ -11,8 +11,17 @@ from sfx_label.cli.terminal import Terminal, columns
 def add_run(parser: ArgumentParser, name: str = "run") -> None:
     """Add the argument that names a run, with the options that help to open it."""
     parser.add_argument(name, metavar=name.upper(), help="file, folder, pattern, or file.h5:/path/to/data")
-    parser.add_argument("--mask", metavar="FILE", help="mask to use instead of the run's own (.npz, .npy or HDF5; True = good)")
-    parser.add_argument("--root", metavar="DIR", action="append", default=[], help="another folder that links in the file may lead to")
+    add_opening(parser)
+
+
+def add_opening(parser: ArgumentParser) -> None:
+    """Add the options that help to open a run."""
+    parser.add_argument(
+        "--mask", metavar="FILE", help="mask to use instead of the run's own (.npz, .npy or HDF5; True = good)"
+    )
+    parser.add_argument(
+        "--root", metavar="DIR", action="append", default=[], help="another folder that links in the file may lead to"
+    )
 
 
 def _info(options: Namespace, terminal: Terminal) -> Result:
@@ -41,7 +50,10 @@ def _spots(options: Namespace, terminal: Terminal) -> Result:
     from sfx_label.frames.open import open_frames
     from sfx_label.preprocess.spots import count_spots
 
-    with open_frames(options.path, mask=options.mask, roots=options.root) as frames, terminal.progress("spots") as progress:
+    with (
+        open_frames(options.path, mask=options.mask, roots=options.root) as frames,
+        terminal.progress("spots") as progress,
+    ):
         counts = count_spots(frames, frames.mask, threads=options.threads, progress=progress)
         keys = [str(key) for key in frames.keys]
     terminal.say(columns([("spots", "frame"), *((str(n), key) for n, key in zip(counts, keys, strict=True))]))
@@ -69,7 +81,9 @@ def _simulate(options: Namespace, terminal: Terminal) -> Result:
 
 COMMANDS = (
     Command("info", "say what a run holds", lambda parser: add_run(parser, "path"), _info, "sfx-label info r0095.h5"),
-    Command("spots", "count the spots of each frame", _spots_arguments, _spots, "sfx-label spots r0095.h5 --json spots.json"),
+    Command(
+        "spots", "count the spots of each frame", _spots_arguments, _spots, "sfx-label spots r0095.h5 --json spots.json"
+    ),
     Command(
         "simulate",
         "write a run of simulated stills with known truth",

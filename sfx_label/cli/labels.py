@@ -15,7 +15,9 @@ def _add_store(parser: ArgumentParser, required: bool = True) -> None:
 
 def _import_arguments(parser: ArgumentParser) -> None:
     add_run(parser)
-    parser.add_argument("file", metavar="FILE", help="annotations: expert or DIALS text, CSV, JSON, CrystFEL stream or list")
+    parser.add_argument(
+        "file", metavar="FILE", help="annotations: expert or DIALS text, CSV, JSON, CrystFEL stream or list"
+    )
     _add_store(parser)
     parser.add_argument("--annotator", required=True, help="under whose name the labels are kept")
     parser.add_argument("--format", help="format of FILE, where it cannot be told from its content")
@@ -25,14 +27,14 @@ def _import(options: Namespace, terminal: Terminal) -> Result:
     from sfx_label.frames.open import open_frames
     from sfx_label.labels.store import LabelStore
 
-    with open_frames(options.run, roots=options.root) as frames:
-        with LabelStore.open(options.store, create=True, annotator=options.annotator) as store:
-            report = store.import_labels(frames, options.file, annotator=options.annotator, format=options.format)
-    result = report.to_dict()
-    terminal.say(f"{result['imported']} labels of {options.annotator} are in {options.store}")
-    for warning in result.get("warnings", ()):
-        terminal.say(f"note: {warning}")
-    return result
+    name = options.annotator
+    with (
+        open_frames(options.run, roots=options.root) as frames,
+        LabelStore.open(options.store, create=True, annotator=name) as store,
+    ):
+        report = store.import_labels(frames, options.file, annotator=name, format=options.format)
+    terminal.say(str(report))
+    return report.to_dict()
 
 
 def _export_arguments(parser: ArgumentParser) -> None:
@@ -67,9 +69,9 @@ def _stats(options: Namespace, terminal: Terminal) -> Result:
     from sfx_label.frames.open import open_frames
     from sfx_label.labels.store import LabelStore
 
-    with (open_frames(options.run) if options.run else nullcontext()) as frames:
-        with LabelStore.open(options.store, read_only=True) as store:
-            result = store.stats(frames)
+    run = open_frames(options.run) if options.run else nullcontext()
+    with run as frames, LabelStore.open(options.store, read_only=True) as store:
+        result = store.stats(frames)
     terminal.say(columns([(str(name), str(value)) for name, value in result.items()]))
     return result
 
@@ -83,7 +85,7 @@ def _agreement_arguments(parser: ArgumentParser) -> None:
 def _agreement(options: Namespace, terminal: Terminal) -> Result:
     from sfx_label.labels.agreement import agreement_of_files
 
-    found = agreement_of_files(options.file_a, options.file_b)
+    found = agreement_of_files(options.file_a, options.file_b, merge_maybe=options.classes == "2")
     terminal.say(str(found))
     return found.to_dict()
 
@@ -103,7 +105,13 @@ COMMANDS = (
         _export,
         "sfx-label labels export r0095.h5 --store ln84.labels --out labels.csv",
     ),
-    Command("labels stats", "count labels by class and annotator", _stats_arguments, _stats, "sfx-label labels stats --store ln84.labels"),
+    Command(
+        "labels stats",
+        "count labels by class and annotator",
+        _stats_arguments,
+        _stats,
+        "sfx-label labels stats --store ln84.labels",
+    ),
     Command(
         "labels agreement",
         "say how well two annotators agree, with intervals",

@@ -6,16 +6,15 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from sfx_label.cli.command import Command, Result
-from sfx_label.cli.frames import add_run
-from sfx_label.cli.terminal import Terminal, columns
+from sfx_label.cli.frames import add_opening, add_run
+from sfx_label.cli.terminal import Progress, Terminal
 
 if TYPE_CHECKING:
     from sfx_label.models.bundle import ModelBundle
     from sfx_label.models.dataset import Dataset
-    from sfx_label.preprocess.contrast import Preprocessing
+    from sfx_label.models.recipe import LabelledRun, Recipe
 
 ZERO_LABEL = "zero-label"
-N_LABELS = 200
 
 
 def load_bundle(name: str) -> ModelBundle:
@@ -29,17 +28,11 @@ def load_bundle(name: str) -> ModelBundle:
     return ModelBundle.load(name)
 
 
-def labelled_data(
-    path: str, labels: str, preprocessing: Preprocessing, options: Namespace, terminal: Terminal
-) -> Dataset:
-    """Open a run, find its labels in a store or an annotation file, and preprocess the labelled frames."""
-    from sfx_label.frames.open import open_frames
-    from sfx_label.labels.source import read_labels
-    from sfx_label.models.dataset import build_dataset
+def labelled_run(options: Namespace, path: str, labels: str) -> LabelledRun:
+    """Name a run and its labels, with the options that help to open it."""
+    from sfx_label.models.recipe import LabelledRun
 
-    with open_frames(path, mask=options.mask, roots=options.root) as frames, terminal.progress("preprocess") as progress:
-        found = read_labels(frames, labels, annotator=options.annotator)
-        return build_dataset(frames, found, preprocessing, cache=options.cache, progress=progress)
+    return LabelledRun(path, labels, options.annotator, options.mask, tuple(options.root))
 
 
 def _add_labels(parser: ArgumentParser) -> None:
@@ -52,13 +45,21 @@ def _train_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("method", metavar="METHOD", help="spot-count, rwd, hybrid, cnn, transfer, dann or mcc")
     add_run(parser)
     _add_labels(parser)
-    parser.add_argument("--train", type=int, metavar="N", help=f"training frames (default {N_LABELS}, or half of fewer)")
-    parser.add_argument("--validation", type=int, metavar="N", help="validation frames (default: as many, or a quarter)")
-    parser.add_argument("--order", choices=("file", "random"), default="file", help="how frames are split (default: file)")
+    parser.add_argument("--train", type=int, metavar="N", help="training frames (default 200, or half of fewer)")
+    parser.add_argument(
+        "--validation", type=int, metavar="N", help="validation frames (default: as many, or a quarter)"
+    )
+    parser.add_argument(
+        "--order", choices=("file", "random"), default="file", help="how frames are split (default: file)"
+    )
     parser.add_argument("--base", metavar="BUNDLE", help="model to start from (transfer)")
-    parser.add_argument("--source", metavar="RUN", help="labelled run to learn from (dann, mcc); RUN is then the target")
+    parser.add_argument(
+        "--source", metavar="RUN", help="labelled run to learn from (dann, mcc); RUN is then the target"
+    )
     parser.add_argument("--source-labels", metavar="FILE", help="its labels")
-    parser.add_argument("--preset", choices=("default", "paper"), default="default", help="preprocessing (default: what measured best)")
+    parser.add_argument(
+        "--preset", choices=("default", "paper"), default="default", help="preprocessing (default: what measured best)"
+    )
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="an option of the method")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cpu or gpu:0")
@@ -81,43 +82,45 @@ def method_options(pairs: list[str]) -> dict[str, Any]:
     return options
 
 
+def _recipe(options: Namespace) -> Recipe:
+    from sfx_label.models.recipe import Recipe
+
+    source = labelled_run(options, options.source, options.source_labels or options.labels) if options.source else None
+    return Recipe(
+        options.method,
+        labelled_run(options, options.run, options.labels),
+        source=source,
+        base=options.base,
+        n_train=options.train,
+        n_validation=options.validation,
+        order=options.order,
+        preset=options.preset,
+        seed=options.seed,
+        device=options.device,
+        options=method_options(options.set),
+        cache=options.cache,
+    )
+
+
+def summary(bundle: ModelBundle) -> dict[str, Any]:
+    """Say in a few numbers how a model was made."""
+    known = {name: bundle.provenance.get(name) for name in ("label_budget", "seconds", "seed", "ended", "device")}
+    return {"method": bundle.method, "threshold": bundle.threshold, "digest": bundle.digest, **known}
+
+
 def _train(options: Namespace, terminal: Terminal) -> Result:
-    from sfx_label.models.recipe import preprocessing_for
-    from sfx_label.models.training import train
     from sfx_label.results.evaluate import evaluate
 
-    base = load_bundle(options.base) if options.base else None
-    preprocessing = preprocessing_for(options.method, options.preset, base=base)
-    data = labelled_data(options.run, options.labels, preprocessing, options, terminal)
-    n_train, n_validation = _sizes(options, len(data))
-    parts = data.split(train=n_train, validation=n_validation, order=options.order, seed=options.seed)
-    first, second, extra = parts.train, parts.validation, method_options(options.set)
-    if base is not None:
-        extra["base"] = base
-    if options.source:
-        source = labelled_data(options.source, options.source_labels or options.labels, preprocessing, options, terminal)
-        sizes = (len(source) - len(source) // 4, len(source) // 4)
-        first, second, _ = source.split(train=sizes[0], validation=sizes[1], order=options.order, seed=options.seed)
-        extra["target"] = data.without_labels()
-    with terminal.progress(f"train {options.method}") as progress:
-        bundle = train(options.method, first, second, seed=options.seed, device=options.device, progress=progress, **extra)
-    bundle.save(options.out)
-    test = data if options.source else parts.test
-    result: dict[str, Any] = {"bundle": options.out, "method": options.method, "threshold": bundle.threshold}
-    result |= {"digest": bundle.digest, "seconds": bundle.provenance.get("seconds"), "n_train": len(first)}
-    result |= {"n_validation": len(second), "n_test": len(test)}
-    if len(test):
-        evaluation = evaluate(bundle, test)
+    with terminal.progress("preprocess") as reading, terminal.progress(f"train {options.method}") as training:
+        trained = _recipe(options).follow(reading=reading, training=training)
+    trained.bundle.save(options.out)
+    result: dict[str, Any] = {"bundle": options.out, **summary(trained.bundle), "n_test": len(trained.test)}
+    if len(trained.test):
+        evaluation = evaluate(trained.bundle, trained.test)
         terminal.say(str(evaluation))
         result["test"] = evaluation.to_dict()
     terminal.say(f"model saved in {options.out}")
     return result
-
-
-def _sizes(options: Namespace, n: int) -> tuple[int, int]:
-    train = options.train if options.train is not None else min(N_LABELS, n // 2)
-    validation = options.validation if options.validation is not None else min(train, N_LABELS, (n - train) // 2)
-    return train, validation
 
 
 def _evaluate_arguments(parser: ArgumentParser) -> None:
@@ -133,40 +136,51 @@ def _evaluate(options: Namespace, terminal: Terminal) -> Result:
     bundle = load_bundle(options.bundle)
     if options.threshold is not None:
         bundle = bundle.with_threshold(options.threshold)
-    data = labelled_data(options.run, options.labels, bundle.preprocessing, options, terminal)
+    with terminal.progress("preprocess") as progress:
+        run = labelled_run(options, options.run, options.labels)
+        data = run.load(bundle.preprocessing, cache=options.cache, progress=progress)
     evaluation = evaluate(bundle, data, exclude_seen=True)
     terminal.say(str(evaluation))
     return evaluation.to_dict()
 
 
 def _overlap_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", help="model whose features are compared")
-    parser.add_argument("source", metavar="SOURCE", help="run that the model was trained on")
-    parser.add_argument("target", metavar="TARGET", help="run that it meets")
-    parser.add_argument("--labels", metavar="FILE", help="labels of both, for the overlap of each class")
-    parser.add_argument("--frames", type=int, default=400, help="frames of each run to use (default 400)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--picture", metavar="FILE", help="write the t-SNE picture here (.png, .svg, .pdf)")
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="model whose features are compared")
+    add("source", metavar="SOURCE", help="run that the model was trained on")
+    add("target", metavar="TARGET", help="run that it meets")
+    add("--source-labels", metavar="FILE", help="labels of the source, for the overlap of each class")
+    add("--target-labels", metavar="FILE", help="labels of the target")
+    add("--frames", type=int, default=400, help="frames of each run to use, drawn at random (default 400)")
+    add("--seed", type=int, default=0)
+    add("--view", choices=("tsne", "umap"), default="tsne", help="kind of picture (default: tsne)")
+    add("--picture", metavar="FILE", help="draw the picture here (.png, .svg, .pdf)")
+    add_opening(parser)
 
 
 def _overlap(options: Namespace, terminal: Terminal) -> Result:
-    from sfx_label.results.overlap import overlap_of_runs
+    from sfx_label.results.embedding import embed, extract_features
+    from sfx_label.results.plots import plot_embedding
 
     bundle = load_bundle(options.bundle)
-    with terminal.progress("features") as progress:
-        found = overlap_of_runs(
-            bundle,
-            options.source,
-            options.target,
-            labels=options.labels,
-            n_frames=options.frames,
-            seed=options.seed,
-            picture=options.picture,
-            progress=progress,
-        )
-    result = found.to_dict()
-    terminal.say(columns([(str(name), str(value)) for name, value in result.items()]))
-    return result
+    with terminal.progress("preprocess") as progress:
+        pairs = ((options.source, options.source_labels), (options.target, options.target_labels))
+        data = [_sample(options, bundle, path, labels, progress) for path, labels in pairs]
+    found = extract_features(bundle, data).overlap(seed=options.seed)
+    if options.picture:
+        embedding = embed(bundle, data, options.view, options.seed)
+        plot_embedding(embedding).get_figure(root=True).savefig(options.picture)
+    terminal.say(str(found))
+    return {**found.to_dict(), "picture": options.picture}
+
+
+def _sample(options: Namespace, bundle: ModelBundle, path: str, labels: str | None, progress: Progress) -> Dataset:
+    from sfx_label.models.recipe import load_sample
+
+    opening = {"mask": options.mask, "roots": options.root}
+    return load_sample(
+        path, labels, bundle.preprocessing, n=options.frames, seed=options.seed, progress=progress, **opening
+    )
 
 
 COMMANDS = (

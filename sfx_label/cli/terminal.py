@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 Progress = Callable[[int, int], None]
@@ -44,7 +44,7 @@ class Terminal:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def columns(rows: list[tuple[str, ...]], indent: str = "  ") -> str:
+def columns(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
     """Set rows of text in columns.
 
     Parameters

@@ -13,8 +13,12 @@ MARKS = {"ok": "ok  ", "note": "note", "wrong": "MEND"}
 
 
 def _demo_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--out", default="demo", metavar="DIR", help="folder for runs, labels and models (default: demo)")
-    parser.add_argument("--frames", type=int, default=800, help="frames a run (default 800: 200 + 200 labels, 400 to test)")
+    parser.add_argument(
+        "--out", default="demo", metavar="DIR", help="folder for runs, labels and models (default: demo)"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=800, help="frames a run (default 800: 200 + 200 labels, 400 to test)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of simulation and training (default 0)")
 
 
@@ -43,7 +47,9 @@ def _bench(options: Namespace, terminal: Terminal) -> Result:
     from sfx_label.preprocess.bench import measure_kernels
 
     result = measure_kernels(quick=options.quick)
-    terminal.say(columns([(name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in result.items()]))
+    terminal.say(
+        columns([(name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in result.items()])
+    )
     return result
 
 
@@ -76,10 +82,26 @@ def _completion(options: Namespace, terminal: Terminal) -> Result:
 
 
 DEMO = (
-    Command("demo", "the whole way on simulated runs, with a recall table at its end", _demo_arguments, _demo, "sfx-label demo --out demo"),
+    Command(
+        "demo",
+        "the whole way on simulated runs, with a recall table at its end",
+        _demo_arguments,
+        _demo,
+        "sfx-label demo --out demo",
+    ),
 )
 COMMANDS = (
-    Command("bench", "measure the speed of this machine as ratios", _bench_arguments, _bench, "sfx-label bench --quick"),
-    Command("doctor", "look for what is wrong here and say how to mend it", lambda parser: None, _doctor, "sfx-label doctor"),
-    Command("completion", "print completion for your shell", _completion_arguments, _completion, 'eval "$(sfx-label completion bash)"'),
+    Command(
+        "bench", "measure the speed of this machine as ratios", _bench_arguments, _bench, "sfx-label bench --quick"
+    ),
+    Command(
+        "doctor", "look for what is wrong here and say how to mend it", lambda parser: None, _doctor, "sfx-label doctor"
+    ),
+    Command(
+        "completion",
+        "print completion for your shell",
+        _completion_arguments,
+        _completion,
+        'eval "$(sfx-label completion bash)"',
+    ),
 )

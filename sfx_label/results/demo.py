@@ -15,7 +15,7 @@ from typing import Any
 from sfx_label.frames.open import open_frames
 from sfx_label.labels.store import LabelStore
 from sfx_label.models.dataset import Parts, build_dataset
-from sfx_label.models.methods import default_preprocessing
+from sfx_label.models.recipe import preprocessing_for
 from sfx_label.models.training import train
 from sfx_label.results.evaluate import evaluate
 from sfx_label.results.evaluation import Evaluation
@@ -130,7 +130,7 @@ def _parts(path: Path, method: str, store: LabelStore, progress: Progress) -> Pa
     with open_frames(path) as frames:
         if not (store.labels_for(frames) >= 0).any():
             store.import_labels(frames, path.with_suffix(".expert_annotation.txt"), annotator=ANNOTATOR)
-        data = build_dataset(frames, store, default_preprocessing(method), progress=progress)
+        data = build_dataset(frames, store, preprocessing_for(method), progress=progress)
     return data.split(train=N_LABELS, validation=N_LABELS, order="file")
 
 
@@ -144,16 +144,21 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 CELLS = (
     (
         "markdown",
-        "# The demonstration, in the notebook\n\nLabel some frames yourself: `h` hit, `m` maybe, `x` miss, `u` undo, `?` all keys.",
+        "# The demonstration, in the notebook\n\n"
+        "Label some frames yourself: `h` hit, `m` maybe, `x` miss, `u` undo, `?` all keys.",
     ),
     ("code", "from sfx_label import Labeller, LabelStore, ModelBundle, evaluate, open_frames, recall_table"),
-    ("code", 'frames = open_frames("{run}")\nstore = LabelStore.open("mine.labels", create=True)\nLabeller(frames, store)'),
+    (
+        "code",
+        'frames = open_frames("{run}")\nstore = LabelStore.open("mine.labels", create=True)\nLabeller(frames, store)',
+    ),
     ("markdown", "What the two models of the demonstration make of this run, tested on frames that neither has seen:"),
     (
         "code",
         'expert = LabelStore.open("demo.labels")\n'
         'models = {{name: ModelBundle.load(f"models/{model}-{{name}}") for name in ("spot-count", "rwd")}}\n'
-        "recall_table({{name: evaluate(model, (frames, expert), exclude_seen=True) for name, model in models.items()}})",
+        "test = {{name: evaluate(model, (frames, expert), exclude_seen=True) for name, model in models.items()}}\n"
+        "recall_table(test)",
     ),
 )
 
@@ -162,7 +167,12 @@ def _write_notebook(place: Path, run: Path) -> Path:
     names = {"run": run.name, "model": run.name.split("_")[0]}
     cells: list[dict[str, Any]] = []
     for number, (kind, text) in enumerate(CELLS):
-        cell = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": text.format(**names) if kind == "code" else text}
+        cell = {
+            "cell_type": kind,
+            "id": f"cell-{number}",
+            "metadata": {},
+            "source": text.format(**names) if kind == "code" else text,
+        }
         cells.append(cell if kind == "markdown" else {**cell, "execution_count": None, "outputs": []})
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
