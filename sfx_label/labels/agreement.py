@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from sfx_label.errors import AnnotationFormatError
 from sfx_label.labels.interchange import read_annotations
 from sfx_label.labels.records import AnnotationFile
-from sfx_label.labels.scheme import UNLABELLED, Label, to_binary
+from sfx_label.labels.scheme import UNLABELLED, Label
 
-__all__ = ["Agreement", "Estimate", "agreement", "agreement_of_files"]
+__all__ = ["Agreement", "Estimate", "agreement", "agreement_of_files", "alpha_of_many"]
 
 _RESAMPLES = 1000
 _LEVEL = 0.95
@@ -61,9 +61,10 @@ class Agreement:
     n
         Number of frames.
     confusion
-        Frames by label of the first (rows) and second annotator (columns), shape (k, k).
+        Frames by label of the first (rows) and second annotator (columns) as they gave them, in the order Miss, Maybe,
+        Hit, shape (3, 3); Maybe is not merged here.
     classes
-        Names of rows and columns.
+        Classes that the measures distinguish.
     """
 
     raw: Estimate
@@ -84,6 +85,7 @@ class Agreement:
             "per_class": {name: estimate.value for name, estimate in self.per_class.items()},
             "n": self.n,
             "confusion": self.confusion.tolist(),
+            "confusion_labels": list(_LABELS),
             "classes": list(self.classes),
         }
 
@@ -91,13 +93,14 @@ class Agreement:
         lines = [f"{self.n} frames labelled by both"]
         lines += [f"{title:18}{getattr(self, name)}" for name, title in _TITLES.items()]
         lines += [f"{'  ' + name:18}{estimate}" for name, estimate in self.per_class.items()]
-        width = max(7, *(len(name) + 2 for name in self.classes))
-        lines.append("first \\ second".ljust(18) + "".join(name.rjust(width) for name in self.classes))
-        for name, row in zip(self.classes, self.confusion, strict=True):
-            lines.append(f"{name:18}" + "".join(f"{count:{width}d}" for count in row))
+        lines.append("first \\ second".ljust(18) + "".join(name.rjust(7) for name in _LABELS))
+        lines += [
+            f"{name:18}" + "".join(f"{n:7d}" for n in row) for name, row in zip(_LABELS, self.confusion, strict=True)
+        ]
         return "\n".join(lines)
 
 
+_LABELS = tuple(label.title for label in Label)
 _TITLES = {"raw": "same label", "kappa": "kappa", "quadratic_kappa": "quadratic kappa", "alpha": "ordinal alpha"}
 
 
@@ -106,8 +109,8 @@ def agreement(
 ) -> Agreement:
     """Compare the labels of two annotators.
 
-    Every measure depends on the frames only through the confusion table, so the bootstrap draws tables: a multinomial draw
-    of n frames with the observed shares is a resampling of the frames.
+    Every measure depends on the frames only through the confusion table, so the bootstrap draws tables: a multinomial
+    draw of n frames with the observed shares is a resampling of the frames.
 
     Parameters
     ----------
@@ -131,11 +134,8 @@ def agreement(
             f"two annotators of one run have labels of one length. Received: {a.size} and {b.size}. Use labels_for."
         )
     both = (a != UNLABELLED) & (b != UNLABELLED)
-    classes: tuple[str, ...] = ("Miss", "Hit or Maybe") if merge_maybe else tuple(label.title for label in Label)
-    values = [to_binary(x[both]).astype(int) if merge_maybe else x[both].astype(int) for x in (a, b)]
-    size = len(classes)
-    table = np.bincount(values[0] * size + values[1], minlength=size * size).reshape(size, size)
-    return _measure(table, classes, seed, resamples)
+    given = np.bincount(a[both].astype(int) * 3 + b[both].astype(int), minlength=9).reshape(3, 3)
+    return _measure(given, merge_maybe, seed, resamples)
 
 
 def agreement_of_files(file_a: str | Path, file_b: str | Path, *, merge_maybe: bool = True, seed: int = 0) -> Agreement:
@@ -179,7 +179,10 @@ def _dense(file: AnnotationFile, count: int) -> NDArray[np.int8]:
     return labels
 
 
-def _measure(table: NDArray[np.int64], classes: tuple[str, ...], seed: int, resamples: int) -> Agreement:
+def _measure(given: NDArray[np.int64], merge_maybe: bool, seed: int, resamples: int) -> Agreement:
+    # adding rows 1 and 2, and columns 1 and 2, merges Maybe with Hit
+    table = np.add.reduceat(np.add.reduceat(given, [0, 1], axis=0), [0, 1], axis=1) if merge_maybe else given
+    classes = ("Miss", "Hit or Maybe") if merge_maybe else _LABELS
     n = int(table.sum())
     draws = (
         np.random.default_rng(seed).multinomial(n, table.ravel() / n, size=resamples)
@@ -194,9 +197,15 @@ def _measure(table: NDArray[np.int64], classes: tuple[str, ...], seed: int, resa
 
     per_class = {name: estimate(lambda t, c=c: _class_agreement(t, c)) for c, name in enumerate(classes)}  # type: ignore[misc]
     return Agreement(
-        estimate(_raw), estimate(lambda t: _kappa(t, power=0)), estimate(lambda t: _kappa(t, power=2)), estimate(_ordinal_alpha),
-        per_class, n, table, classes,
-    )  # fmt: skip
+        estimate(_raw),
+        estimate(lambda t: _kappa(t, power=0)),
+        estimate(lambda t: _kappa(t, power=2)),
+        estimate(_ordinal_alpha),
+        per_class,
+        n,
+        given,
+        classes,
+    )
 
 
 def _with_interval(values: NDArray[np.float64]) -> Estimate:
@@ -218,7 +227,7 @@ def _class_agreement(tables: NDArray[np.float64], c: int) -> NDArray[np.float64]
 
 
 def _kappa(tables: NDArray[np.float64], power: int) -> NDArray[np.float64]:
-    """Cohen (1960, 1968): 1 - sum(w o) / sum(w e), o observed, e expected from the margins; power 0 weighs all errors alike."""
+    """Cohen (1960, 1968): 1 - sum(w o) / sum(w e), o observed, e expected from the margins; power 0 = unweighted."""
     size = tables.shape[1]
     distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size))).astype(float)
     weights = (distance > 0).astype(float) if power == 0 else distance**power
@@ -238,3 +247,34 @@ def _ordinal_alpha(tables: NDArray[np.float64]) -> NDArray[np.float64]:
     total = frequency.sum(axis=1)
     pairs = frequency[:, :, None] * frequency[:, None, :] / (total - 1)[:, None, None]
     return np.asarray(1 - (distance * coincidence).sum(axis=(1, 2)) / (distance * pairs).sum(axis=(1, 2)))
+
+
+def alpha_of_many(votes: Mapping[str, ArrayLike], *, seed: int = 0, resamples: int = _RESAMPLES) -> Estimate:
+    """Compute Krippendorff's ordinal alpha over any number of annotators, who need not have labelled the same frames.
+
+    Parameters
+    ----------
+    votes
+        Labels of each annotator, shape (n,) each, ``UNLABELLED`` where there is none: `LabelStore.votes_for`.
+    seed
+        Of the bootstrap over frames.
+    resamples
+        Number of bootstrap draws.
+    """
+    if len(votes) < 2:
+        return Estimate(None)
+    table = np.stack([np.asarray(labels) for labels in votes.values()])
+    counts = np.stack([(table == label).sum(axis=0) for label in Label], axis=1)
+    counts = counts[counts.sum(axis=1) > 1]  # a frame with one vote compares nothing
+    rng = np.random.default_rng(seed)
+    draws = (counts[rng.integers(0, len(counts), len(counts))] for _ in range(resamples if len(counts) else 0))
+    return _with_interval(np.array([_library_alpha(counts), *map(_library_alpha, draws)]))
+
+
+def _library_alpha(counts: NDArray[np.int64]) -> float:
+    import krippendorff
+
+    used = counts.sum(axis=0) > 0
+    if used.sum() < 2:  # one class only: agreement cannot be told from chance
+        return float("nan")
+    return float(krippendorff.alpha(value_counts=counts, value_domain=[0, 1, 2], level_of_measurement="ordinal"))

@@ -18,8 +18,8 @@ _FIELD = re.compile(r"(Image filename|Event|hit|indexed_by|num_peaks)\s*[:=]\s*(
 def read_stream(path: str | Path) -> AnnotationFile:
     """Read a CrystFEL stream: a frame that was indexed is a hit; any other follows the spot rule by ``num_peaks``.
 
-    A frame without a peak count follows CrystFEL's own ``hit`` flag. Frames that the stream does not mention say nothing:
-    `indexamajig` can leave out those that are no hits.
+    A frame without a peak count follows CrystFEL's own ``hit`` flag. Frames that the stream does not mention
+    say nothing: `indexamajig` can leave out those that are no hits.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def read_cheetah(path: str | Path) -> AnnotationFile:
 
 
 def split_list_line(text: str) -> tuple[str, str]:
-    """Split a list line as CrystFEL does: at the last space, and only if what follows is an event, that is holds ``//``."""
+    """Split a list line as CrystFEL does: at the last space, if what follows is an event, that is holds ``//``."""
     head, space, tail = text.strip().rpartition(" ")
     return (head.strip(), tail) if space and "//" in tail else (text.strip(), "")
 

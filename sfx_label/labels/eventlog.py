@@ -1,7 +1,7 @@
 """The events on disk: opening, transactions, appending.
 
-One SQLite file with a rollback journal and ``synchronous=EXTRA``: an append returns when the event is on the disk, and a
-kill or a power cut afterwards cannot take it back. WAL is not used: it needs memory shared by all writers, which no
+One SQLite file with a rollback journal and ``synchronous=EXTRA``: an append returns when the event is on the disk, and
+a kill or a power cut afterwards cannot take it back. WAL is not used: it needs memory shared by all writers, which no
 network file system gives, and buys nothing at the speed of a human hand.
 """
 
@@ -25,7 +25,7 @@ from sfx_label.labels.schema import check_version, upgrade
 __all__ = ["BUSY_TIMEOUT_S", "EventLog", "explain", "set_up", "write_row"]
 
 BUSY_TIMEOUT_S = 30.0
-"""How long a writer waits for another one: a commit takes 5 ms, so only a stopped process can hold the file this long."""
+"""How long a writer waits for another: a commit takes 5 ms, so only a stopped process holds the file this long."""
 
 # A connection must not be closed by a fork's child: that could roll back what the parent is writing.
 _INHERITED: list[sqlite3.Connection] = []
@@ -76,7 +76,7 @@ class EventLog:
 
     @property
     def writer(self) -> str:
-        """This session: a new one for each opening and after each fork."""
+        """Name of this session: a new one for each opening and after each fork."""
         self._leave_parent()
         return self._writer
 
@@ -151,7 +151,7 @@ class EventLog:
             return connection.execute(query, values).fetchall()
 
     def damage(self) -> list[str]:
-        """What is wrong with the file; empty when all is well."""
+        """Say what is wrong with the file; empty when all is well."""
         try:
             found = [str(row[0]) for row in self.rows("PRAGMA integrity_check")]
         except LabelStoreError as error:
@@ -230,14 +230,14 @@ def explain(error: sqlite3.Error, path: Path) -> str:
     """Say what an error of SQLite means for the labels, and what to do."""
     code = getattr(error, "sqlite_errorname", None) or "no code"
     hint = next((text for start, text in _HINTS.items() if code.startswith(start)), _HINTS["SQLITE_IOERR"])
-    return f"the label store could not do this: {error} ({code}). Received: {path}. Earlier labels are intact. {hint}."
+    return f"the label store failed: {error} ({code}). Received: {path}. Earlier labels are intact. {hint}."
 
 
 _HINTS = {
     "SQLITE_FULL": "The disk is full or the quota is used up: free some space and label this frame again",
     "SQLITE_READONLY_ROLLBACK": "A writer was cut off: open the store once with write access to complete it",
     "SQLITE_READONLY": "The file or its folder may not be written: ask its owner, or keep a store in your own folder",
-    "SQLITE_BUSY": f"Another process held the store for more than {BUSY_TIMEOUT_S:.0f} s, or the file system cannot lock "
+    "SQLITE_BUSY": f"Another process held the store for over {BUSY_TIMEOUT_S:.0f} s, or the file system cannot lock "
     "files: close the other program, or use a folder store (per_writer=True) on a shared folder",
     "SQLITE_IOERR": "The disk or the network reported an error: check it, then label this frame again",
     "SQLITE_CORRUPT": "The file is damaged: keep a copy of it, and of its -journal file, before anything else",
@@ -264,8 +264,8 @@ def _find(connection: sqlite3.Connection, identity: tuple[str, str, int]) -> Eve
 def _same_act(known: Event, sent: Event | None) -> Event:
     if sent is not None and not known.says_the_same(sent):
         raise LabelStoreError(
-            f"client {known.client!r} sent its number {known.client_seq} twice with different content, so the second was not "
-            f"saved. Received: {sent.summary}; stored: {known.summary}. Reload the page and decide again."
+            f"client {known.client!r} sent its number {known.client_seq} twice with different content, so the second "
+            f"was not saved. Received: {sent.summary}; stored: {known.summary}. Reload the page and decide again."
         )
     return known
 

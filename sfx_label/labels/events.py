@@ -55,7 +55,7 @@ class Provenance:
     @staticmethod
     @cache
     def of_this_process() -> Provenance:
-        """The user, machine and version that run now."""
+        """Name the user, machine and version that run now."""
         return Provenance(
             tool_version=_installed_version(),
             os_uid=os.getuid() if hasattr(os, "getuid") else None,
@@ -69,8 +69,8 @@ class Provenance:
 class Event:
     """One act of one annotator.
 
-    ``(annotator, client, client_seq)`` is its identity: sending it again changes nothing. ``(clock, client, client_seq)``
-    is its place in the order of things; the clock counts events that were seen, so no computer's time enters.
+    ``(annotator, client, client_seq)`` is its identity: sending it again changes nothing. ``(clock, client,
+    client_seq)`` is its place in the order of things; the clock counts events, so no computer's time enters.
 
     Parameters
     ----------
@@ -214,7 +214,8 @@ def clean_text(name: str, text: str) -> str:
         or any(ord(letter) < 32 and letter not in "\n\t" for letter in stripped)
     ):
         raise LabelStoreError(
-            f"{name} must be readable text of 1 to {_LONGEST_TEXT} characters. Received: {str(text)!r:.80}. Type it again."
+            f"{name} must be readable text of 1 to {_LONGEST_TEXT} characters. Received: {str(text)!r:.80}. "
+            "Type it again."
         )
     return stripped
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,14 @@ class ImportReport:
 
 
 def import_events(
-    frames: Frames, path: Path, annotator: str | None, default: str, format: str | None, as_suggestions: bool
+    frames: Frames,
+    path: Path,
+    *,
+    annotator: str | None,
+    default: str,
+    format: str | None,
+    as_suggestions: bool,
+    undone: Callable[[str], bool],
 ) -> tuple[ImportReport, list[Event]]:
     """Read an annotation file into events, one per frame and annotator, ready to be appended.
 
@@ -87,6 +95,8 @@ def import_events(
         As in `sfx_label.labels.store.LabelStore.import_labels`.
     default
         Annotator where neither the caller nor the file names one.
+    undone
+        Tells whether labels of this sender were taken back: then the file may be imported once more.
 
     Raises
     ------
@@ -95,15 +105,17 @@ def import_events(
     """
     if frames.positions.size and int(frames.positions[-1]) != len(frames) - 1:
         raise AnnotationFormatError(
-            f"annotation files number the frames of the whole run. Received: {len(frames)} selected frames of {frames.name}. "
+            f"annotation files number the frames of the whole run. Received: {len(frames)} selected frames of "
+            f"{frames.name}. "
             "Import into the run as open_frames returns it."
         )
     file = read_annotations(path, format)
     _one_name(file, annotator)
     matched = match_annotations(frames.keys, file)
-    client = f"import {file.digest} into {frames.fingerprint}" + (" as suggestions" if as_suggestions else "")
-    make = _Maker(frames, file, client, annotator, default, as_suggestions)
-    events = make.events(matched.pairs)
+    client = _client(file, frames, as_suggestions, undone)
+    events = _Maker(frames, file, client=client, name=annotator, default=default, suggestions=as_suggestions).events(
+        matched.pairs
+    )
     counts = Counter(event.label.title if event.label is not None else "flagged or noted only" for event in events)
     report = ImportReport(
         str(path), file.format, client, dict(counts), matched.elsewhere, len(events), len(frames), matched.remarks
@@ -115,10 +127,10 @@ class _Maker:
     """Makes events of annotations."""
 
     def __init__(
-        self, frames: Frames, file: AnnotationFile, client: str, annotator: str | None, default: str, suggestions: bool
+        self, frames: Frames, file: AnnotationFile, *, client: str, name: str | None, default: str, suggestions: bool
     ) -> None:
         self._keys, self._file, self._client = frames.keys, file, client
-        self._annotator, self._default, self._suggestions = annotator, default, suggestions
+        self._name, self._default, self._suggestions = name, default, suggestions
 
     def events(self, pairs: tuple[tuple[int, Annotation], ...]) -> list[Event]:
         made: dict[tuple[int, str], Event] = {}
@@ -127,7 +139,8 @@ class _Maker:
             earlier = made.setdefault((position, event.annotator), event)
             if earlier.label is not event.label:
                 raise AnnotationFormatError(
-                    f"{self._file.path}, line {entry.line}: frame {position + 1} has two labels of {event.annotator!r}, "
+                    f"{self._file.path}, line {entry.line}: frame {position + 1} has two labels of "
+                    f"{event.annotator!r}, "
                     f"{_word(earlier.label)} and {_word(event.label)}. Nothing was imported. Keep one of them."
                 )
         return list(made.values())
@@ -140,7 +153,7 @@ class _Maker:
         source = {"file": self._file.path.name, "line": entry.line, "format": self._file.format, "spots": entry.spots}
         return Event(
             kind,
-            clean_text("annotator", self._annotator or entry.annotator or self._default),
+            clean_text("annotator", self._name or entry.annotator or self._default),
             self._client,
             position + 1,
             self._keys[position],
@@ -153,6 +166,15 @@ class _Maker:
             decided_at=entry.decided_at,
             provenance=Provenance.of_this_process(),
         )
+
+
+def _client(file: AnnotationFile, frames: Frames, as_suggestions: bool, undone: Callable[[str], bool]) -> str:
+    base = f"import {file.digest} into {frames.fingerprint}" + (" as suggestions" if as_suggestions else "")
+    client, time = base, 1
+    while undone(client):
+        time += 1
+        client = f"{base}, time {time}"
+    return client
 
 
 def _one_name(file: AnnotationFile, annotator: str | None) -> None:

@@ -155,7 +155,8 @@ class JournalLog(EventLog):
                 os.close(folder)
         except OSError as error:
             raise LabelStoreError(
-                f"the label is not saved: no journal can be made ({error.strerror}). Received: {self.path}. Ask its owner for write access."
+                f"the label is not saved: no journal can be made ({error.strerror}). Received: {self.path}. "
+                "Ask its owner for write access."
             ) from error
         return journal
 

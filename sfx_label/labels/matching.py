@@ -21,7 +21,8 @@ class Matched:
     Parameters
     ----------
     pairs
-        Position in the run (0-based) and what is said of it, in file order; absent frames last, where the format means them.
+        Position in the run (0-based) and what is said of it, in file order; absent frames last, where the format means
+        them.
     elsewhere
         Annotations of other runs or files, which were left out.
     remarks
@@ -55,8 +56,10 @@ def match_annotations(keys: Sequence[FrameKey], annotations: AnnotationFile) -> 
     if annotations.annotations and not placed:
         first = annotations.annotations[0]
         raise AnnotationFormatError(
-            f"nothing in the annotation file belongs to this run. Received: {annotations.path}, whose line {first.line} speaks of "
-            f"'{first.file or first.fingerprint} {first.event}'; the run is {keys[0].path if keys else 'empty'}. Open the run that was annotated."
+            f"nothing in the annotation file belongs to this run. Received: {annotations.path}, whose line "
+            f"{first.line} speaks of '{first.file or first.fingerprint} {first.event}'; "
+            f"the run is {keys[0].path if keys else 'empty'}. "
+            "Open the run that was annotated."
         )
     if annotations.absent is not None:
         there = {position for position, _ in placed}
@@ -116,7 +119,8 @@ class _Places:
     def _of_number(self, entry: Annotation) -> Sequence[int]:
         if entry.number is None:
             raise AnnotationFormatError(
-                f"{self._path}, line {entry.line}: this does not say which frame it means. Give 'frame', or 'file' and 'event'."
+                f"{self._path}, line {entry.line}: this does not say which frame it means. Give 'frame', or 'file' and "
+                "'event'."
             )
         own = self._files.get(_base(entry.file)) if entry.file and len(self._files) > 1 else None
         if entry.file and _base(entry.file) not in self._files:
@@ -124,8 +128,8 @@ class _Places:
         count = len(self._keys) if own is None else len(own)
         if entry.number >= count:
             raise AnnotationFormatError(
-                f"{self._path}, line {entry.line}: frame {entry.number + 1} lies beyond the run, which has {count} frames. "
-                "Nothing was imported. Open the run that was annotated."
+                f"{self._path}, line {entry.line}: frame {entry.number + 1} lies beyond the run, which has "
+                f"{count} frames. Nothing was imported. Open the run that was annotated."
             )
         return (entry.number if own is None else own[entry.number],)
 

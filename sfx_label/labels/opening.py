@@ -30,8 +30,8 @@ def open_log(
     read_only
         Never write to it.
     per_writer
-        Only when it is made: True = a folder with one file per writer, False = a single file, None = a single file, unless
-        the file system cannot lock.
+        Only when it is made: True = a folder with one file per writer, False = a single file, None = a single file,
+        unless the file system cannot lock.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def open_log(
     Raises
     ------
     LabelStoreError
-        If there is none and none may be made, if it is no label store, or if it is a single file where locks do not work.
+        If there is none and none may be made, if it is no label store, or a single file where locks do not work.
     """
     remarks = [] if path.exists() else _make(path, create and not read_only, per_writer)
     if not read_only and not is_writable(path):
@@ -59,8 +59,9 @@ def _open_file(path: Path, read_only: bool) -> EventLog:
     reason = broken_locks(path.resolve().parent)
     if reason is not None:
         raise LabelStoreError(
-            f"the file system cannot lock files ({reason}), so two programs could damage the labels. Received: {path}. Nothing was "
-            "changed. Copy the store to a local disk, or start a folder store (one file per writer) beside it: "
+            f"the file system cannot lock files ({reason}), so two programs could damage the labels. Received: {path}. "
+            "Nothing was changed. "
+            "Copy the store to a local disk, or start a folder store (one file per writer) beside it: "
             "LabelStore.open(folder, create=True, per_writer=True)."
         )
     return EventLog(path, read_only=read_only)
@@ -74,7 +75,8 @@ def _open_folder(path: Path, read_only: bool) -> JournalLog:
         raise LabelStoreError(f"this folder is no label store. Received: {path}. Check the path.") from error
     if version != 1:
         raise LabelStoreError(
-            f"the store folder was made by a newer sfx-label. Received: {path}, version {version}. Upgrade with: pip install --upgrade sfx-label"
+            f"the store folder was made by a newer sfx-label. Received: {path}, version {version}. "
+            "Upgrade with: pip install --upgrade sfx-label"
         )
     return JournalLog(path, read_only=read_only)
 
@@ -92,7 +94,8 @@ def _make(path: Path, wanted: bool, per_writer: bool | None) -> list[str]:
     reason = broken_locks(folder)
     if reason is not None and per_writer is False:
         raise LabelStoreError(
-            f"the file system cannot lock files ({reason}), which a single-file store needs. Received: {path}. Choose a local disk, or per_writer=True."
+            f"the file system cannot lock files ({reason}), which a single-file store needs. Received: {path}. "
+            "Choose a local disk, or per_writer=True."
         )
     try:
         if per_writer or reason is not None:
@@ -104,12 +107,14 @@ def _make(path: Path, wanted: bool, per_writer: bool | None) -> list[str]:
         return []
     except OSError as error:
         raise LabelStoreError(
-            f"the label store cannot be made ({error.strerror}). Received: {path}. Choose a folder that you may write to."
+            f"the label store cannot be made ({error.strerror}). Received: {path}. "
+            "Choose a folder that you may write to."
         ) from error
     if reason is None:
         return []
     return [
-        f"the file system cannot lock files ({reason}), so {path} was made as a folder with one file per writer; it is used in the same way."
+        f"the file system cannot lock files ({reason}), so {path} was made as a folder with one file per "
+        "writer; it is used in the same way."
     ]
 
 

@@ -10,7 +10,7 @@ from sfx_label.labels.eventlog import EventLog
 from sfx_label.labels.events import Event, Kind
 from sfx_label.labels.resolve import FrameId, StandingLabel
 
-__all__ = ["annotators", "history", "marks", "newest", "runs_at", "seen", "standing"]
+__all__ = ["annotators", "history", "is_undone", "marks", "newest", "runs_at", "seen", "standing"]
 
 # An undo names the act that it takes back by its identity, so it holds for every copy of the act that a merge brought.
 _STANDS = """NOT EXISTS (SELECT 1 FROM event AS undo WHERE undo.kind = 'undo' AND undo.annotator = event.annotator
@@ -54,7 +54,7 @@ def newest(
     frame: FrameId | None = None,
     runs: Iterable[str] | None = None,
 ) -> Event | None:
-    """The annotator's latest act of these kinds that is not undone."""
+    """Find the annotator's latest act of these kinds that is not undone."""
     where = _Where(_STANDS).annotator(annotator).frame(frame).runs(runs)
     where.add("kind IN (SELECT value FROM json_each(?))", json.dumps([str(kind) for kind in kinds]))
     rows = log.rows(f"SELECT * FROM event WHERE {where} {_NEWEST}", where.values)
@@ -88,7 +88,7 @@ def seen(log: EventLog, runs: Iterable[str], annotator: str) -> set[FrameId]:
 
 
 def marks(log: EventLog, column: str, runs: Iterable[str], annotator: str | None) -> list[tuple[FrameId, str]]:
-    """Flags or notes that are not undone, in their order, as frame and text."""
+    """List flags or notes that are not undone, in their order, as frame and text."""
     if column not in ("flag", "note"):
         raise AssertionError(column)
     where = _Where(f"{column} IS NOT NULL", _STANDS).annotator(annotator).runs(runs)
@@ -96,6 +96,11 @@ def marks(log: EventLog, column: str, runs: Iterable[str], annotator: str | None
         f"SELECT fingerprint, dataset, frame_index, {column} FROM event WHERE {where} {_IN_ORDER}", where.values
     )
     return [(tuple(row)[:3], row[3]) for row in rows]
+
+
+def is_undone(log: EventLog, client: str) -> bool:
+    """Whether an act of this sender was taken back."""
+    return bool(log.rows("SELECT 1 FROM event WHERE kind = 'undo' AND supersedes_client = ? LIMIT 1", [client]))
 
 
 def annotators(log: EventLog) -> list[str]:

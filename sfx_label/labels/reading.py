@@ -49,14 +49,14 @@ class LabelReader:
         return self._log.read_only
 
     def current(self, key: FrameKey, annotator: str | None = None) -> Label | None:
-        """The label that counts for one frame, as `labels_for` finds it; None where there is none."""
+        """Find the label that counts for one frame, as `labels_for` does; None where there is none."""
         value = int(self.labels_for([key], annotator)[0])
         return None if value == UNLABELLED else Label(value)
 
     def labels_for(
         self, frames: SomeFrames, annotator: str | None = None, *, disagreement: Disagreement = "unlabelled"
     ) -> NDArray[np.int8]:
-        """The labels of many frames, by one query.
+        """Find the labels of many frames, by one query.
 
         Warns if a file was replaced since it was labelled; its labels are kept, and not used for the new file.
 
@@ -82,7 +82,7 @@ class LabelReader:
         return _spread(wanted, labels)
 
     def votes_for(self, frames: SomeFrames) -> dict[str, NDArray[np.int8]]:
-        """The labels of each annotator apart, as in `labels_for`; adjudicated labels are no votes."""
+        """Find the labels of each annotator apart, as in `labels_for`; adjudicated labels are no votes."""
         wanted = identities(frames)
         found = queries.standing(self._log, {frame[0] for frame in wanted})
         names = sorted({row[3] for row in found})
@@ -103,17 +103,17 @@ class LabelReader:
         return self._marks("note", frames, annotator)
 
     def last_event(self, annotator: str, within: Frames | None = None) -> Event | None:
-        """The annotator's latest act that still stands: where to go on after a restart."""
+        """Find the annotator's latest act that still stands: where to go on after a restart."""
         return queries.newest(
             self._log, annotator, [kind for kind in Kind if kind is not Kind.UNDO], runs=runs_of(within)
         )
 
     def events(self, *, annotator: str | None = None, key: FrameKey | None = None) -> list[Event]:
-        """The whole history in its order, undone acts included."""
+        """Return the whole history in its order, undone acts included."""
         return queries.history(self._log, annotator, None if key is None else identity_of(key))
 
     def to_frame(self) -> pd.DataFrame:
-        """The whole history as a table, one row per act; times in UTC."""
+        """Return the whole history as a table, one row per act; times in UTC."""
         from sfx_label.labels.tables import events_table
 
         return events_table(self.events())
@@ -123,7 +123,7 @@ class LabelReader:
         return queries.annotators(self._log)
 
     def stats(self, frames: Frames | None = None) -> dict[str, Any]:
-        """Counts by class, annotator and origin, with the agreement of each pair of annotators; JSON-ready.
+        """Count by class, annotator and origin, with the agreement of each pair of annotators; JSON-ready.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class LabelReader:
         return store_statistics(self, frames)
 
     def integrity_check(self) -> list[str]:
-        """What is damaged in the store; empty when all is well."""
+        """Say what is damaged in the store; empty when all is well."""
         return self._log.damage()
 
     def _marks(self, column: str, frames: SomeFrames, annotator: str | None) -> dict[int, list[str]]:
@@ -155,7 +155,7 @@ class LabelReader:
             if fingerprint not in here:
                 warn(
                     f"{path} is not the file that was labelled under this name: {count} labelled frames of "
-                    f"{dataset or 'it'} belong to the file that was there before. They are kept, and not used for this one."
+                    f"{dataset or 'it'} belong to the file that was there before. They are kept, and not used for it."
                 )
 
 

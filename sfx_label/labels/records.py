@@ -98,7 +98,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, _text(path, number, raw)
     except OSError as error:
         raise AnnotationFormatError(
-            f"the annotation file cannot be read ({error.strerror}). Received: {path}. Check the path and your permissions."
+            f"the annotation file cannot be read ({error.strerror}). Received: {path}. "
+            "Check the path and your permissions."
         ) from error
 
 

@@ -33,16 +33,16 @@ def votes(standing: Iterable[StandingLabel], annotator: str) -> dict[FrameId, in
 def merged_labels(standing: Iterable[StandingLabel], disagreement: Disagreement = "unlabelled") -> dict[FrameId, int]:
     """One label per frame from all annotators.
 
-    The rule, in this order: the latest adjudicated label; else the label on which all votes agree; else `disagreement`.
-    Suggestions of programs are no votes.
+    The rule, in this order: the latest adjudicated label; else the label on which all votes agree; else what
+    `disagreement` says. Suggestions of programs are no votes.
 
     Parameters
     ----------
     standing
         Labels that are not undone, in their order.
     disagreement
-        ``"unlabelled"``: such a frame has no label until it is adjudicated. ``"majority"``: the label with most votes, no
-        label on a tie. ``"recent"``: the latest vote.
+        ``"unlabelled"``: such a frame has no label until it is adjudicated. ``"majority"``: the label with most votes,
+        none on a tie. ``"recent"``: the latest vote.
 
     Returns
     -------

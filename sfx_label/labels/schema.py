@@ -101,7 +101,8 @@ def check_version(connection: sqlite3.Connection, name: str) -> None:
     """
     if _pending(connection, name) is not None:
         raise LabelStoreError(
-            f"the label store is of an older or unfinished form. Received: {name}. Open it once with write access to bring it up to date."
+            f"the label store is of an older or unfinished form. Received: {name}. Open it once with "
+            "write access to bring it up to date."
         )
 
 

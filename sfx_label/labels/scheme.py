@@ -128,7 +128,8 @@ def to_binary(labels: ArrayLike | Sequence[Label]) -> NDArray[np.bool_]:
     strange = ~np.isin(values, list(Label))
     if strange.any():
         raise AnnotationFormatError(
-            f"{int(strange.sum())} of {values.size} frames have no label, the first at position {int(strange.argmax())}. "
-            f"Received: {values[strange].flat[0]!r}. Leave them out first: labels[labels != UNLABELLED]."
+            f"{int(strange.sum())} of {values.size} frames have no label, the first at position "
+            f"{int(strange.argmax())}. Received: {values[strange].flat[0]!r}. Leave them out first: "
+            "labels[labels != UNLABELLED]."
         )
     return np.asarray(values >= Label.MAYBE)

@@ -20,7 +20,8 @@ __all__ = [
 ]
 
 NETWORK_FILE_SYSTEMS = frozenset(
-    ["9p", "afs", "beegfs", "ceph", "cifs", "fhgfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "panfs", "pvfs2", "smb2", "smb3", "smbfs", "virtiofs", "wekafs"]
+    {"9p", "afs", "beegfs", "ceph", "cifs", "fhgfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "orangefs"}
+    | {"panfs", "pvfs2", "smb2", "smb3", "smbfs", "virtiofs", "wekafs"}
 )
 """Types of file systems, as the kernel names them, whose locks pass over a network. ``fuse.*`` counts as one too."""
 
@@ -88,17 +89,19 @@ def is_writable(path: Path) -> bool:
 
 
 def storage_remarks(path: Path) -> list[str]:
-    """What the user should know about the place of a store; empty when all is well."""
+    """Say what the user should know about the place of a store; empty when all is well."""
     remarks = []
     kind = file_system_of(path)
     if kind is not None and (kind in NETWORK_FILE_SYSTEMS or kind.startswith("fuse")) and not path.is_dir():
         remarks.append(
-            f"{path} lies on a network file system ({kind}). That is safe from one machine at a time as long as its locks work; "
-            "if several machines label, use a folder store: LabelStore.open(folder, create=True, per_writer=True)."
+            f"{path} lies on a network file system ({kind}). That is safe from one machine at a time "
+            "as long as its locks work; if several machines label, "
+            "use a folder store: LabelStore.open(folder, create=True, per_writer=True)."
         )
     if _open_to_all(path):
         remarks.append(
-            f"anyone on this machine can change {path}. Take that right away with: chmod o-w {path} {path.resolve().parent}"
+            f"anyone on this machine can change {path}. Take that right away with: "
+            f"chmod o-w {path} {path.resolve().parent}"
         )
     return remarks
 

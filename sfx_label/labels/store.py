@@ -95,7 +95,15 @@ class LabelStore(LabelWriter):
         AnnotationFormatError
             If the file cannot be understood, or does not fit the run. Nothing is imported then.
         """
-        report, events = import_events(frames, Path(path), annotator, self._annotator, format, as_suggestions)
+        report, events = import_events(
+            frames,
+            Path(path),
+            annotator=annotator,
+            default=self._annotator,
+            format=format,
+            as_suggestions=as_suggestions,
+            undone=lambda client: queries.is_undone(self._log, client),
+        )
         written = self._log.append_many(lambda: self._with_supersedes(events))
         return report.with_result(written)
 

@@ -1,7 +1,7 @@
 """Labels as CSV for people and as JSON for programs.
 
-A CSV cell that begins with ``= + - @`` is run as a formula by a spreadsheet, so cells of the CSV are made harmless on the
-way out and restored on the way in. JSON is exact.
+A CSV cell that begins with ``= + - @`` is run as a formula by a spreadsheet, so cells of the CSV are made harmless on
+the way out and restored on the way in. JSON is exact.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
     says_where = {"index", "event", *_ALIASES["frame"]} & set(header)
     if not says_what or not says_where or len(set(header)) != len(header):
         raise refuse(
-            path, 1, "the table needs a header with 'frame' (from 1) or 'file' and 'event', and with 'label' or 'spots'",
+            path, 1, "the header must name 'frame' (from 1) or 'file' and 'event', and 'label' or 'spots'",
             ", ".join(header), "Name the columns so",
         )  # fmt: skip
 

@@ -80,7 +80,7 @@ class LabelWriter(LabelReader):
             The sender and its running number. Sending the same number again changes nothing, so a sender that got no
             answer may always send again. Default: this session and its own count.
         origin
-            The rule that chose this frame: ``"manual"``, ``"random"``, ``"uncertain"``, ``"audit"``, ``"adjudicated"``, ...
+            The rule that chose this frame: ``"manual"``, ``"random"``, ``"uncertain"``, ``"audit"``, ...
         note, flag
             Free text, and the reason for a flag.
         position
