@@ -106,7 +106,8 @@ def _filters() -> Iterator[Check]:
     import hdf5plugin
 
     known = bool(h5py.h5z.filter_avail(BITSHUFFLE))
-    found = f"HDF5 {h5py.version.hdf5_version}, bitshuffle {'ready' if known else 'missing'} (hdf5plugin {hdf5plugin.version})"
+    state = "ready" if known else "missing"
+    found = f"HDF5 {h5py.version.hdf5_version}, bitshuffle {state} (hdf5plugin {hdf5plugin.version})"
     yield Check("HDF5", "ok" if known else "wrong", found, "" if known else "pip install --force-reinstall hdf5plugin")
     folder = os.environ.get("HDF5_PLUGIN_PATH")
     if folder and Path(folder).resolve() != Path(hdf5plugin.PLUGINS_PATH).resolve():
