@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS models (
   trained_at TEXT NOT NULL, note TEXT NOT NULL DEFAULT ''
 )
 """
-COLUMNS = "id, name, method, run, bundle, recipe, result, n_labels, seconds, trained_by, trained_at, note"
+COLUMNS = tuple("id name method run bundle recipe result n_labels seconds trained_by trained_at note".split())
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,7 @@ class ModelRegistry:
         marks = (getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"))
         with self._writing() as connection:
             cursor = connection.execute(
-                "INSERT INTO models (name, method, run, bundle, recipe, result, n_labels, seconds, trained_by, trained_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO models ({', '.join(COLUMNS[1:-1])}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values + marks,
             )
         return self[int(cursor.lastrowid or 0)]
@@ -147,8 +146,8 @@ class ModelRegistry:
     def entries(self) -> list[ModelEntry]:
         """Return all models, oldest first."""
         with self._connected() as connection:
-            rows = connection.execute(f"SELECT {COLUMNS} FROM models ORDER BY id").fetchall()
-        return [ModelEntry(*row[:5], json.loads(row[5]), json.loads(row[6]), *row[7:]) for row in rows]
+            rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM models ORDER BY id").fetchall()
+        return [_entry(dict(zip(COLUMNS, row, strict=True))) for row in rows]
 
     def rename(self, number: int, name: str) -> None:
         """Give a model another name in the list."""
@@ -185,3 +184,7 @@ class ModelRegistry:
                     connection.close()
             except sqlite3.Error as error:
                 raise LabelStoreError(f"the list of models {self.path} cannot be used: {error}.") from error
+
+
+def _entry(row: dict[str, Any]) -> ModelEntry:
+    return ModelEntry(**{**row, "recipe": json.loads(row["recipe"]), "result": json.loads(row["result"])})
