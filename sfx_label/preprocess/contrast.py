@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sfx_label.errors import FrameReadError, SfxLabelError
 from sfx_label.preprocess.features import FEATURE_NAMES, SPOT_FEATURE_NAMES, frame_features, spot_features
-from sfx_label.preprocess.kernels import EMPTY_MASK, EMPTY_PICTURE, FLOOR_GLOBAL, FLOOR_MEAN_DEVIATION, contrast
+from sfx_label.preprocess.local_contrast import EMPTY_PICTURE, FLOOR_GLOBAL, FLOOR_MEAN_DEVIATION, normalise
 from sfx_label.preprocess.pixels import native, usable_pixels
 
 __all__ = ["Preprocessing", "central_crop", "gcn", "lcn"]
@@ -297,18 +297,23 @@ class Preprocessing:
 
     def _contrast(self, frame: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         origin, shape = _crop_box(frame.shape, self.crop)
+        good = self._good(central_crop(frame, self.crop), mask)
+        if good is not None or not frame.flags.c_contiguous:
+            frame, origin = np.ascontiguousarray(central_crop(frame, self.crop)), (0, 0)
         across = (shape[0] - self.window + 1, shape[1] - self.window + 1)
-        good = EMPTY_MASK
-        if self.masked or frame.dtype.kind == "f":
-            frame, origin = central_crop(frame, self.crop), (0, 0)
-            inner = central_crop(mask, self.crop) if mask is not None and self.masked else None
-            good = usable_pixels(frame, inner) if self.masked else np.isfinite(frame)
-        masked = good.size > 0 and not bool(good.all())
-        ranges = np.empty(across[0])
         picture = np.empty(across, np.float32) if self.output == "lcn" else EMPTY_PICTURE
-        frame = np.ascontiguousarray(frame)
-        contrast(frame, good, masked, origin, shape, self.window, _FLOORS[self.floor], ranges, picture)
+        ranges = normalise(frame, good, (origin, shape), self.window, _FLOORS[self.floor], picture)
         return picture if self.output == "lcn" else ranges.astype(np.float32)
+
+    def _good(self, cropped: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """Pixels of the crop that may be used; None for all."""
+        if self.masked:
+            good = usable_pixels(cropped, central_crop(mask, self.crop) if mask is not None else None)
+        elif cropped.dtype.kind == "f":
+            good = np.isfinite(cropped)
+        else:
+            return None
+        return None if good.all() else np.ascontiguousarray(good)
 
 
 def _crop_box(shape: tuple[int, ...], size: int | None) -> tuple[tuple[int, int], tuple[int, int]]:

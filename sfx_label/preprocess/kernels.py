@@ -1,280 +1,228 @@
-"""Window sums that slide over a frame: contrast normalisation and row-wise decomposition in one pass.
+"""Window sums that slide over a frame: what contrast normalisation and spot finding are both made of.
 
-A window slides down the frame as two rows of column sums (of the pixels and of their squares); along the row, sums of
-``window`` neighbours are put together from sums of 1, 2, 4, ... neighbours. So a pixel is read twice (as it enters and
-as it leaves), no frame-sized array is made, and the cost hardly depends on the window.
+A window slides down the frame as two rows of column sums, of the pixels and of their squares; along the row, the sums
+of ``window`` neighbours are differences of running totals. So a pixel is read twice (as it enters and as it leaves),
+no frame-sized array is made, and the cost does not depend on the window.
 
-With ``n`` pixels in a window, ``S1`` and ``S2`` the sums of pixels and of squares,
-
-    z = (x - mean) / deviation = (n x - S1) / sqrt(n S2 - S1^2),
-
-and its square with the sign kept, ``q = sign(z) z^2``, grows as ``z`` does; so the largest and smallest ``z`` of a row
-need one division a pixel and no root. Global contrast normalisation drops out: it is one shift and one scale, and
-both leave ``z`` as it is as long as the floor is scaled too.
+Integers are summed in 32 bits modulo 2^32. With ``n`` pixels in a window, and ``S1`` and ``S2`` the sums of pixels and
+of squares, ``n S2 - S1^2`` does not change when all pixels are shifted, and is at most ``(n range / 2)^2``; while that
+stays below 2^32 it comes out exact, whatever the sums did on the way. Frames of a wider range, and floats, are summed
+in float64 about an offset near the mean.
 """
-
-# ruff: noqa: PLR0917  compiled functions take their arguments by position
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import float32, int32, njit
 from numpy.typing import NDArray
 
-__all__ = ["FLOOR_GLOBAL", "FLOOR_MEAN_DEVIATION", "contrast", "frame_statistics", "row_extremes"]
+__all__ = [
+    "EMPTY_MASK",
+    "add_good",
+    "add_narrow",
+    "add_wide",
+    "compiled",
+    "fits_narrow",
+    "frame_moments",
+    "slide_narrow",
+    "slide_wide",
+    "sums_along",
+    "window_sums",
+]
 
-FLOOR_GLOBAL = 0
-FLOOR_MEAN_DEVIATION = 1
+EMPTY_MASK: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
 
-_FAST = {"nnan", "nsz", "contract", "reassoc"}
-_TINY = 1e-300  # keeps 0 / 0 of a constant frame at 0
+_FAST = {"nnan", "ninf", "nsz", "contract", "reassoc"}
+_UNROLLED = 5  # px; the paper's window is summed directly, which takes half the time of running totals
 
 
-def _kernel(function: Any) -> Any:
+def compiled(function: Any) -> Any:
     """Compile once, keep on disk, and let go of the interpreter lock."""
     return njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")(function)
 
 
-@_kernel
-def frame_statistics(frame: Any, good: Any, masked: bool, origin: Any, shape: Any) -> tuple[float, float, int]:
-    """Mean, deviation (n - 1) and number of the good pixels of a crop, in two numerically safe passes."""
+# --- one number for the whole crop -----------------------------------------------------------------------------------
+
+
+@compiled
+def _short_moments(pixels: Any, offset: Any) -> Any:
+    total, squares = float32(0), float32(0)
+    for j in range(pixels.size):
+        value = float32(pixels[j]) - offset
+        total += value
+        squares += value * value
+    return total, squares
+
+
+@compiled
+def _long_moments(pixels: Any, offset: float) -> tuple[float, float]:
+    total, squares = 0.0, 0.0
+    for j in range(pixels.size):
+        value = pixels[j] - offset
+        total += value
+        squares += value * value
+    return total, squares
+
+
+@compiled
+def _good_moments(pixels: Any, good: Any, offset: float) -> tuple[float, float, int]:
+    total, squares, count = 0.0, 0.0, 0
+    for j in range(pixels.size):
+        value = pixels[j] - offset if good[j] else 0.0
+        total += value
+        squares += value * value
+        count += good[j]
+    return total, squares, count
+
+
+@compiled
+def _rough_level(frame: Any, good: Any, masked: bool, origin: Any, shape: Any) -> float:
+    """Mean of every 16th row and column: an offset near enough to lose no digits."""
     total, count = 0.0, 0
-    for i in range(shape[0]):
-        row = frame[origin[0] + i]
-        for j in range(origin[1], origin[1] + shape[1]):
-            if not masked or good[origin[0] + i, j]:
-                total += row[j]
+    for i in range(origin[0], origin[0] + shape[0], 16):
+        for j in range(origin[1], origin[1] + shape[1], 16):
+            if not masked or good[i, j]:
+                total += frame[i, j]
                 count += 1
-    if count == 0:
-        return 0.0, 0.0, 0
-    mean = total / count
-    squares = 0.0
-    for i in range(shape[0]):
-        row = frame[origin[0] + i]
-        for j in range(origin[1], origin[1] + shape[1]):
-            if not masked or good[origin[0] + i, j]:
-                squares += (row[j] - mean) ** 2
-    return mean, np.sqrt(squares / max(count - 1, 1)), count
+    return np.floor(total / max(count, 1))  # type: ignore[no-any-return]
 
 
-@_kernel
-def _enter_row(pixels: Any, offset: float, sums: Any, squares: Any) -> None:
-    for j in range(pixels.size):
-        value = pixels[j] - offset
-        sums[j] += value
-        squares[j] += value * value
-
-
-@_kernel
-def _leave_row(pixels: Any, offset: float, sums: Any, squares: Any) -> None:
-    for j in range(pixels.size):
-        value = pixels[j] - offset
-        sums[j] -= value
-        squares[j] -= value * value
-
-
-@_kernel
-def _enter_good(pixels: Any, good: Any, offset: float, sums: Any, squares: Any, counts: Any) -> None:
-    for j in range(pixels.size):
-        value = pixels[j] - offset if good[j] else 0.0
-        sums[j] += value
-        squares[j] += value * value
-        counts[j] += good[j]
-
-
-@_kernel
-def _leave_good(pixels: Any, good: Any, offset: float, sums: Any, squares: Any, counts: Any) -> None:
-    for j in range(pixels.size):
-        value = pixels[j] - offset if good[j] else 0.0
-        sums[j] -= value
-        squares[j] -= value * value
-        counts[j] -= good[j]
-
-
-@_kernel
-def _add_shifted(target: Any, source: Any, shift: int, size: int) -> None:
-    for j in range(size):
-        target[j] += source[j + shift]
-
-
-@_kernel
-def _pair_up(target: Any, source: Any, shift: int, size: int) -> None:
-    for j in range(size):
-        target[j] = source[j] + source[j + shift]
-
-
-@_kernel
-def along_row(columns: Any, window: int, total: Any, spare: Any) -> None:
-    """Add up ``window`` neighbours: ``total[j] = columns[j] + ... + columns[j + window - 1]``.
-
-    ``spare`` holds two rows of ``columns.size``: the sums of 1, 2, 4, ... neighbours replace each other there.
-    """
-    width = columns.size - window + 1
-    total[:width] = 0.0
-    powers, size, shift, turn = columns, 1, 0, 0
-    while True:
-        if window & size:
-            _add_shifted(total, powers, shift, width)
-            shift += size
-        if 2 * size > window:
-            return
-        _pair_up(spare[turn], powers, size, columns.size - 2 * size + 1)
-        powers, size, turn = spare[turn], 2 * size, 1 - turn
-
-
-@_kernel
-def _moments(pixels: Any, offset: float, count: float, sums: Any, squares: Any, size: int) -> None:
-    """Turn window sums into the numerator and the squared denominator of z, in place."""
-    for j in range(size):
-        total = sums[j]
-        sums[j] = count * (pixels[j] - offset) - total
-        squares[j] = max(count * squares[j] - total * total, 0.0)
-
-
-@_kernel
-def _moments_good(pixels: Any, good: Any, offset: float, counts: Any, sums: Any, squares: Any, size: int) -> None:
-    for j in range(size):
-        total, count = sums[j], counts[j]
-        sums[j] = count * (pixels[j] - offset) - total if good[j] else 0.0
-        squares[j] = max(count * squares[j] - total * total, 0.0)
-
-
-@_kernel
-def _sum_of_deviations(squares: Any, counts: Any, good: Any, size: int) -> float:
-    total = 0.0
-    for j in range(size):
-        if good[j]:
-            total += np.sqrt(squares[j]) / max(counts[j], 1.0)
-    return total
-
-
-@_kernel
-def _signed_squares(numerator: Any, squares: Any, counts: Any, floor: float, size: int) -> None:
-    for j in range(size):
-        least = counts[j] * floor
-        numerator[j] = numerator[j] * abs(numerator[j]) / max(squares[j], least * least + _TINY)
-
-
-@_kernel
-def row_extremes(values: Any, size: int) -> tuple[float, float]:
-    """Largest and smallest of a row, by halving: the form of the reduction that becomes vector code."""
-    high, low = values[0], values[0]
-    for j in range(1, size):
-        high = max(high, values[j])
-        low = min(low, values[j])
-    return high, low
-
-
-@_kernel
-def _signed_root(value: float) -> float:
-    return float(np.sqrt(value) if value > 0 else -np.sqrt(-value))
-
-
-@_kernel
-def _good_extremes(values: Any, good: Any, size: int) -> tuple[float, float]:
-    high, low = -np.inf, np.inf
-    for j in range(size):
-        if good[j]:
-            high = max(high, values[j])
-            low = min(low, values[j])
-    return (high, low) if high >= low else (0.0, 0.0)
-
-
-@_kernel
-def _sweep(
-    frame: Any, good: Any, masked: bool, origin: Any, shape: Any, window: int, offset: float, floor: float,
-    measure_floor: bool, ranges: Any, picture: Any,
-) -> float:  # fmt: skip
-    """Slide once over the crop: sum of the window deviations, or ranges (and picture) of z."""
-    top, left, height, width = origin[0], origin[1], shape[0], shape[1]
-    across, half = width - window + 1, window // 2
-    sums, squares, counts = np.zeros(width), np.zeros(width), np.zeros(width)
-    window_sums, window_squares, window_counts = np.empty(width), np.empty(width), np.full(width, 1.0 * window * window)
-    spare, all_good = np.empty((2, width)), np.ones(width, np.bool_)
-    deviations = 0.0
-    for i in range(height):
-        pixels = frame[top + i][left : left + width]
-        row_good = good[top + i][left : left + width] if masked else all_good
-        if masked:
-            _enter_good(pixels, row_good, offset, sums, squares, counts)
-        else:
-            _enter_row(pixels, offset, sums, squares)
-        if i < window - 1:
-            continue
-        first = top + i - window + 1
-        along_row(sums, window, window_sums, spare)
-        along_row(squares, window, window_squares, spare)
-        centre = frame[first + half][left + half : left + width]
-        centre_good = good[first + half][left + half : left + width] if masked else all_good
-        if masked:
-            along_row(counts, window, window_counts, spare)
-            _moments_good(centre, centre_good, offset, window_counts, window_sums, window_squares, across)
-        else:
-            _moments(centre, offset, 1.0 * window * window, window_sums, window_squares, across)
-        if measure_floor:
-            deviations += _sum_of_deviations(window_squares, window_counts, centre_good, across)
-        else:
-            _signed_squares(window_sums, window_squares, window_counts, floor, across)
-            high, low = _good_extremes(window_sums, centre_good, across)
-            ranges[i - window + 1] = _signed_root(high) - _signed_root(low)
-            if picture.shape[0] > 0:
-                for j in range(across):
-                    picture[i - window + 1, j] = _signed_root(window_sums[j])
-        leaving = frame[first][left : left + width]
-        if masked:
-            _leave_good(leaving, good[first][left : left + width], offset, sums, squares, counts)
-        else:
-            _leave_row(leaving, offset, sums, squares)
-    return deviations
-
-
-@_kernel
-def _count_good(good: Any, origin: Any, shape: Any) -> int:
-    count = 0
+@compiled
+def frame_moments(frame: Any, good: Any, masked: bool, short: bool, origin: Any, shape: Any) -> Any:
+    """Offset near the mean, and deviation (n - 1), of the good pixels of a crop."""
+    offset = _rough_level(frame, good, masked, origin, shape)
+    total, squares, count = 0.0, 0.0, 0
+    stop = origin[1] + shape[1]
     for i in range(origin[0], origin[0] + shape[0]):
-        for j in range(origin[1], origin[1] + shape[1]):
-            count += good[i, j]
-    return count
+        pixels = frame[i][origin[1] : stop]
+        if masked:
+            first, second, n = _good_moments(pixels, good[i][origin[1] : stop], offset)
+            count += n
+        elif short:
+            first, second = _short_moments(pixels, float32(offset))
+            count += pixels.size
+        else:
+            first, second = _long_moments(pixels, offset)
+            count += pixels.size
+        total, squares = total + first, squares + second
+    if count < 2:
+        return offset, 0.0
+    return offset, np.sqrt(max(squares - total * total / count, 0.0) / (count - 1))
 
 
-@_kernel
-def contrast(
-    frame: Any, good: Any, masked: bool, origin: Any, shape: Any, window: int, floor_kind: int, ranges: Any,
-    picture: Any,
-) -> None:  # fmt: skip
-    """Row-wise ranges of z, and z itself where ``picture`` is not empty.
-
-    Parameters
-    ----------
-    frame
-        C-contiguous numbers, (rows, columns).
-    good
-        C-contiguous bools of the same shape; ignored, and may be empty, unless ``masked``.
-    masked
-        Take window statistics over good pixels only.
-    origin, shape
-        First row and column, and number of rows and columns, of the crop in pixels.
-    window
-        Odd side of the window in pixels, not above the sides of the crop.
-    floor_kind
-        ``FLOOR_GLOBAL`` (one deviation of the whole crop) or ``FLOOR_MEAN_DEVIATION`` (mean of the window deviations).
-    ranges
-        Receives max z - min z of each of the ``shape[0] - window + 1`` rows.
-    picture
-        Receives z, ``(shape[0] - window + 1, shape[1] - window + 1)``; an empty array if not wanted.
-    """
-    mean, deviation, _ = frame_statistics(frame, good, masked, origin, shape)
-    floor = deviation
-    if floor_kind == FLOOR_MEAN_DEVIATION:
-        inner_origin = (origin[0] + window // 2, origin[1] + window // 2)
-        inner_shape = (shape[0] - window + 1, shape[1] - window + 1)
-        count = _count_good(good, inner_origin, inner_shape) if masked else inner_shape[0] * inner_shape[1]
-        total = _sweep(frame, good, masked, origin, shape, window, mean, 0.0, True, ranges, picture)
-        floor = total / max(count, 1)
-    _sweep(frame, good, masked, origin, shape, window, mean, floor, False, ranges, picture)
+@compiled
+def _row_span(pixels: Any, good: Any, masked: bool, low: int, high: int) -> tuple[int, int]:
+    if masked:
+        for j in range(pixels.size):
+            if good[j]:
+                low, high = min(low, pixels[j]), max(high, pixels[j])
+        return low, high
+    least, most = pixels[0], pixels[0]
+    for j in range(pixels.size):
+        most = max(most, pixels[j])
+    for j in range(pixels.size):
+        least = min(least, pixels[j])
+    return min(low, least), max(high, most)
 
 
-EMPTY_PICTURE: NDArray[np.float32] = np.empty((0, 0), np.float32)
-EMPTY_MASK: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
+@compiled
+def fits_narrow(frame: Any, good: Any, masked: bool, origin: Any, shape: Any, count: int) -> bool:
+    """Tell whether windows of ``count`` integer pixels can be summed modulo 2^32: ``(count range / 2)^2 < 2^32``."""
+    low, high, stop = 2**62, -(2**62), origin[1] + shape[1]
+    for i in range(origin[0], origin[0] + shape[0]):
+        row_good = good[i][origin[1] : stop] if masked else good[0:0, 0]
+        low, high = _row_span(frame[i][origin[1] : stop], row_good, masked, low, high)
+        if (high - low) * count >= 2**17:
+            return False
+    return True
+
+
+# --- sliding down: column sums ---------------------------------------------------------------------------------------
+
+
+@compiled
+def slide_narrow(entering: Any, leaving: Any, sums: Any, squares: Any) -> None:
+    """Let one row of integers enter the column sums and one leave."""
+    for j in range(sums.size):
+        new, old = int32(entering[j]), int32(leaving[j])
+        sums[j] += int32(new - old)
+        squares[j] += int32(int32(new - old) * int32(new + old))
+
+
+@compiled
+def slide_wide(entering: Any, leaving: Any, offset: float, sums: Any, squares: Any) -> None:
+    """Let one row of numbers, about an offset, enter the column sums and one leave."""
+    for j in range(sums.size):
+        new, old = entering[j] - offset, leaving[j] - offset
+        sums[j] += new - old
+        squares[j] += new * new - old * old
+
+
+@compiled
+def add_narrow(pixels: Any, sign: int, sums: Any, squares: Any) -> None:
+    """Add (sign 1) or take away (-1) one row of integers."""
+    for j in range(sums.size):
+        value = int32(pixels[j])
+        sums[j] += int32(sign * value)
+        squares[j] += int32(sign * int32(value * value))
+
+
+@compiled
+def add_wide(pixels: Any, sign: int, offset: float, sums: Any, squares: Any) -> None:
+    """Add (sign 1) or take away (-1) one row of numbers, about an offset."""
+    for j in range(sums.size):
+        value = pixels[j] - offset
+        sums[j] += sign * value
+        squares[j] += sign * value * value
+
+
+@compiled
+def add_good(pixels: Any, good: Any, sign: int, offset: float, sums: Any, squares: Any, counts: Any) -> None:
+    """Add or take away the good pixels of one row of numbers, about an offset."""
+    for j in range(sums.size):
+        value = pixels[j] - offset if good[j] else 0.0
+        sums[j] += sign * value
+        squares[j] += sign * value * value
+        counts[j] += int32(sign * good[j])
+
+
+# --- along the row: window sums --------------------------------------------------------------------------------------
+
+
+@compiled
+def running_total(columns: Any, totals: Any) -> None:
+    """Sum up to each column: ``totals[j] = columns[0] + ... + columns[j - 1]``; 32-bit integers wrap."""
+    total = totals[0] * 0
+    totals[0] = total
+    for j in range(columns.size):
+        totals[j + 1] = totals[j] + columns[j]
+
+
+@compiled
+def _between(totals: Any, beyond: Any, sums: Any) -> None:
+    for j in range(sums.size):
+        sums[j] = beyond[j] - totals[j]
+
+
+@compiled
+def window_sums(columns: Any, window: int, totals: Any, sums: Any) -> None:
+    """Sum ``window`` neighbouring columns, for each of the ``columns.size - window + 1`` places."""
+    running_total(columns, totals)
+    _between(totals, totals[window:], sums)
+
+
+@compiled
+def _unrolled_sums(columns: Any, sums: Any) -> None:
+    for j in range(sums.size):
+        sums[j] = columns[j] + columns[j + 1] + columns[j + 2] + columns[j + 3] + columns[j + 4]
+
+
+@compiled
+def sums_along(columns: Any, window: int, totals: Any, sums: Any) -> None:
+    """Window sums by the quicker of the two ways."""
+    if window == _UNROLLED:
+        _unrolled_sums(columns, sums)
+    else:
+        window_sums(columns, window, totals, sums)
