@@ -8,20 +8,15 @@ generator stops the workers. None of them has to be trusted with the results: co
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from sfx_label.errors import SfxLabelError
 from sfx_label.screening.work import PartReport, StopFlag, screen_part
 
 __all__ = ["ENGINES", "Engine", "Job", "Outcome", "PartFailure", "engine_named"]
-
-ATTEMPTS = 3  # a part that kills its worker this often is given up; the others go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,91 +81,6 @@ def attempt(folder: str, part: str, threads: int, stop: StopFlag | None = None) 
         return PartFailure(part, f"{type(error).__name__}: {error}")
 
 
-class _Worker:
-    """A process that does one part at a time, told over a pipe."""
-
-    def __init__(self, job: Job, slot: int) -> None:
-        # never fork: TensorFlow and HDF5 keep threads and locks that a forked child would find held for ever
-        context = multiprocessing.get_context("spawn")
-        self.slot, self.part = slot, ""
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(
-            target=_serve, args=(theirs, job.folder, job.threads or 1, slot), daemon=True, name=f"sfx-label-{slot}"
-        )
-        self.process.start()
-        theirs.close()
-
-    def give(self, part: str) -> None:
-        self.part = part
-        # a process that died while it had nothing to do is noticed when its answer is awaited
-        with suppress(OSError):
-            self.pipe.send(part)
-
-    def take(self) -> Outcome | None:
-        """Return the outcome, or ``None`` if the process died."""
-        try:
-            outcome: Outcome = self.pipe.recv()
-        except (EOFError, OSError):
-            return None
-        return outcome
-
-    def end(self) -> None:
-        self.pipe.close()
-        self.process.join(timeout=5)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-
-
-def _serve(pipe: Connection, folder: str, threads: int, slot: int) -> None:
-    claim_gpu(slot)
-    while True:
-        try:
-            part = pipe.recv()
-        except (EOFError, OSError):
-            return  # the parent is done, or gone
-        try:
-            pipe.send(attempt(folder, part, threads))
-        except OSError:
-            return
-
-
-def run_processes(job: Job) -> Iterator[Outcome]:
-    """Do the parts in several processes of this machine; one that dies is replaced and its part tried again."""
-    waiting, tries = list(reversed(job.parts)), dict.fromkeys(job.parts, 0)
-    workers = [_Worker(job, slot) for slot in range(min(job.workers or usable_cores(), len(job.parts)))]
-    try:
-        busy: dict[Any, _Worker] = {}
-        while (waiting or busy) and not job.stopped:
-            for worker in [worker for worker in workers if worker.pipe not in busy][: len(waiting)]:
-                worker.give(waiting.pop())
-                busy[worker.pipe] = worker
-            for pipe in wait(list(busy), timeout=0.5):
-                worker = busy.pop(pipe)
-                outcome = worker.take()
-                if outcome is not None:
-                    yield outcome
-                    continue
-                workers[worker.slot] = _replacement(worker, job)
-                yield from _again(worker.part, tries, waiting)
-    finally:
-        for worker in workers:
-            worker.end()
-
-
-def _replacement(worker: _Worker, job: Job) -> _Worker:
-    worker.end()
-    return _Worker(job, worker.slot)
-
-
-def _again(part: str, tries: dict[str, int], waiting: list[str]) -> Iterator[PartFailure]:
-    tries[part] += 1
-    if tries[part] < ATTEMPTS:
-        waiting.append(part)
-    else:
-        yield PartFailure(part, f"The worker died {ATTEMPTS} times on this part (out of memory, or a damaged file?).")
-
-
 def claim_gpu(slot: int) -> None:
     """Let this process see one of the machine's GPUs, before TensorFlow is imported: one process per GPU.
 
@@ -188,6 +98,13 @@ def claim_gpu(slot: int) -> None:
 def _gpu_files() -> list[str]:
     names = os.listdir("/dev") if os.path.isdir("/dev") else []
     return sorted(name for name in names if name.startswith("nvidia") and name[6:].isdigit())
+
+
+def run_processes(job: Job) -> Iterator[Outcome]:
+    """Do the parts in several processes of this machine; see :mod:`sfx_label.screening.engines_processes`."""
+    from sfx_label.screening.engines_processes import run_in_processes
+
+    yield from run_in_processes(job)
 
 
 def run_dask(job: Job) -> Iterator[Outcome]:

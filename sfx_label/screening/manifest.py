@@ -78,7 +78,7 @@ class ModelRecord:
     method: str
     threshold: float
     preprocessing: Mapping[str, Any]
-    spots: bool = True
+    spots: bool = False
 
 
 @dataclass(frozen=True)
