@@ -28,7 +28,20 @@ CREATE TABLE IF NOT EXISTS models (
   trained_at TEXT NOT NULL, note TEXT NOT NULL DEFAULT ''
 )
 """
-COLUMNS = tuple(
+COLUMNS = (
+    "id",
+    "name",
+    "method",
+    "run",
+    "bundle",
+    "recipe",
+    "result",
+    "n_labels",
+    "seconds",
+    "trained_by",
+    "trained_at",
+    "note",
+)
     [
         "id",
         "name",
