@@ -42,21 +42,6 @@ COLUMNS = (
     "trained_at",
     "note",
 )
-    [
-        "id",
-        "name",
-        "method",
-        "run",
-        "bundle",
-        "recipe",
-        "result",
-        "n_labels",
-        "seconds",
-        "trained_by",
-        "trained_at",
-        "note",
-    ]
-)
 
 
 @dataclass(frozen=True)
