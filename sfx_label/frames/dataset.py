@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfx_label.errors import FileLayoutError, UnsafeFileError
-from sfx_label.frames.opening import explain
+from sfx_label.frames.opening import told_plainly
 from sfx_label.frames.virtual import Mapping, read_mappings
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ FILTERS = {
     1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2", 32000: "lzf",
     32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32026: "blosc2",
 }  # fmt: skip
+
+
+# the box that is wanted, its pixels, and which of them exist
+Filling = tuple[tuple[range, ...], NDArray[Any], NDArray[np.bool_]]
 
 
 class GatedDataset:
@@ -122,20 +126,19 @@ class GatedDataset:
         return pixels, None
 
     def _get(self, selection: Any) -> NDArray[Any]:
-        try:
-            return self._dataset[selection]  # type: ignore[no-any-return]
-        except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
-            raise explain(error, self._owner.path, self._name) from error
+        with told_plainly(self._owner.path, self._name):
+            return np.asarray(self._dataset[selection])
 
     def _unwritten(self, pixels: NDArray[Any], box: tuple[range, ...]) -> bool:
         """Tell a frame that was never written from a black one; asked only where every pixel has the fill value."""
-        if pixels.size == 0 or not _all_equal(pixels, self._dataset.fillvalue):
-            return False
-        if self.chunks is None:
-            plist = self._dataset.id.get_create_plist()
-            return plist.get_layout() == h5py.h5d.CONTIGUOUS and self._dataset.id.get_offset() is None
-        corner = tuple(each.start // size * size for each, size in zip(box, self.chunks, strict=True))
-        return self._dataset.id.get_chunk_info_by_coord(corner).byte_offset is None
+        with told_plainly(self._owner.path, self._name):
+            if pixels.size == 0 or not _all_equal(pixels, self._dataset.fillvalue):
+                return False
+            if self.chunks is None:
+                plist = self._dataset.id.get_create_plist()
+                return bool(plist.get_layout() == h5py.h5d.CONTIGUOUS and self._dataset.id.get_offset() is None)
+            corner = tuple(each.start // size * size for each, size in zip(box, self.chunks, strict=True))
+            return self._dataset.id.get_chunk_info_by_coord(corner).byte_offset is None
 
     def _read_virtual(
         self, box: tuple[range, ...], depth: int, pieces: Iterator[int]
@@ -148,12 +151,13 @@ class GatedDataset:
         filler = np.nan if self.dtype.kind == "f" else self._dataset.fillvalue
         pixels, exists = np.full(shape, filler, self.dtype), np.zeros(shape, bool)
         for mapping in self._touching(box[0]):
-            overlap = mapping.overlap(box)
-            if overlap is None:
+            if not mapping.touches(box):
                 continue
             if next(pieces, None) is None:
                 raise UnsafeFileError(f"{self.where}: one frame is made of more than {MAX_PIECES} pieces.")
-            self._read_piece(mapping, overlap, pixels, exists, depth, pieces)
+            source = self.source_of(mapping)
+            if source is not None:
+                self._fill(mapping.completed(source.shape), source, (box, pixels, exists), depth, pieces)
         return pixels, None if exists.all() else exists
 
     def _touching(self, frames: range) -> list[Mapping]:
@@ -162,18 +166,18 @@ class GatedDataset:
         near = (self._first[:, 0] < frames.stop) & (self._first[:, 1] >= frames.start)
         return [self._mappings[place] for place in np.flatnonzero(near)]
 
-    def _read_piece(
-        self, mapping: Mapping, overlap: Any, pixels: NDArray[Any], exists: NDArray[np.bool_], depth: int, pieces: Any
-    ) -> None:
-        source = self.source_of(mapping)
-        if source is None or len(source.shape) != len(mapping.source):
+    def _fill(self, mapping: Mapping, source: GatedDataset, into: Filling, depth: int, pieces: Iterator[int]) -> None:
+        """Copy what one source gives into its place; what it does not hold stays marked as absent."""
+        wanted, pixels, exists = into
+        overlap = mapping.overlap(wanted)
+        if overlap is None or len(source.shape) != len(mapping.source):
             return
-        target, wanted = overlap
-        box = tuple(range(each.start, each.stop) for each in wanted)
+        target, chosen = overlap
+        box = tuple(range(each.start, each.stop) for each in chosen)
         if any(each.stop > length for each, length in zip(box, source.shape, strict=True)):
             return  # the source holds less than the virtual data set was promised
         content, there = source.read(box, depth + 1, pieces)
-        steps = tuple(slice(None, None, each.step) for each in wanted)
+        steps = tuple(slice(None, None, each.step) for each in chosen)
         shape = exists[target].shape
         pixels[target] = content[steps].reshape(shape)
         exists[target] = True if there is None else there[steps].reshape(shape)
@@ -233,21 +237,19 @@ def gate_dataset(dataset: h5py.Dataset, owner: GatedFile, name: str) -> GatedDat
         A dtype that holds no pixels, or a virtual data set of a kind that is not read.
     """
     where = f"{owner.path}:{name}"
-    plist = dataset.id.get_create_plist()  # before the shape: the library may open sources to tell a shape
-    if plist.get_external_count():
-        target = os_text(plist.get_external(0)[0])
-        raise UnsafeFileError(
-            f"{where} keeps its bytes in another file ({target}), which a data file could use to read any file of yours. "
-            f"Copy it with `h5repack IN OUT` where you trust it."
-        )
-    virtual = plist.get_layout() == h5py.h5d.VIRTUAL
-    mappings = read_mappings(plist, where) if virtual else None
-    _check_filters(plist, where)
-    try:
+    with told_plainly(owner.path, name):
+        plist = dataset.id.get_create_plist()  # before the shape: the library may open sources to tell a shape
+        if plist.get_external_count():
+            target = os_text(plist.get_external(0)[0])
+            raise UnsafeFileError(
+                f"{where} keeps its bytes in another file ({target}), which a data file could use to read any file of "
+                f"yours. Copy it with `h5repack IN OUT` where you trust it."
+            )
+        virtual = plist.get_layout() == h5py.h5d.VIRTUAL
+        mappings = read_mappings(plist, where) if virtual else None
+        _check_filters(plist, where)
         _check_sizes(dataset, where)
-    except (OSError, RuntimeError, TypeError) as error:
-        raise explain(error, owner.path, name) from error
-    return GatedDataset(dataset, owner, name, mappings)
+        return GatedDataset(dataset, owner, name, mappings)
 
 
 def os_text(name: bytes | str) -> str:

@@ -8,6 +8,7 @@ Files are only ever opened for reading.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sfx_label.errors import FileLayoutError, UnsafeFileError
+from sfx_label.errors import UnsafeFileError
 from sfx_label.frames.dataset import GatedDataset, gate_dataset
-from sfx_label.frames.opening import explain, open_hdf5
+from sfx_label.frames.opening import open_hdf5, told_plainly
 
 __all__ = ["Absent", "GatedFile", "HDF5Shelf"]
 
@@ -174,9 +175,12 @@ class GatedFile:
         found = self._find(group)
         if isinstance(found, Absent) or not isinstance(found[1], h5py.Group):
             return []
-        if len(found[1]) > MAX_MEMBERS:
-            raise UnsafeFileError(f"{self.path}:{group} has {len(found[1])} members, more than {MAX_MEMBERS} allowed.")
-        return sorted(found[1], key=os.fsencode)
+        with told_plainly(self.path, group):
+            if len(found[1]) > MAX_MEMBERS:
+                raise UnsafeFileError(
+                    f"{self.path}:{group} has {len(found[1])} members; at most {MAX_MEMBERS} are read."
+                )
+            return sorted(found[1], key=os.fsencode)
 
     def has(self, name: str) -> bool:
         """Return whether there is a group or data set at `name`; a dangling link counts as absent."""
@@ -239,17 +243,19 @@ class GatedFile:
     def unit(self, name: str) -> str:
         """Return the ``units`` attribute of `name`, lower case, empty where there is none."""
         found = self._find(name)
-        if isinstance(found, Absent) or "units" not in found[1].attrs:
+        if isinstance(found, Absent):
             return ""
-        attribute = found[1].attrs.get_id("units")
-        if int(np.prod(attribute.shape)) > 1:
-            return ""
-        content = np.asarray(found[1].attrs["units"]).reshape(-1)[0]
+        with told_plainly(self.path, name):
+            attributes = found[1].attrs
+            if "units" not in attributes or math.prod(attributes.get_id("units").shape) > 1:
+                return ""
+            content = np.asarray(attributes["units"]).reshape(-1)[0]
         return (content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)).strip().lower()
 
     def _find(self, name: str, hops: int = 0) -> tuple[GatedFile, h5py.Group | h5py.Dataset] | Absent:
         """Walk `name` link by link."""
-        item: h5py.Group | h5py.Dataset = self._handle["/"]
+        with told_plainly(self.path, "/"):
+            item: h5py.Group | h5py.Dataset = self._handle["/"]
         todo, walked = _parts(name), list[str]()
         while todo:
             part = todo.pop(0)
@@ -275,33 +281,20 @@ class GatedFile:
     def _link(self, item: h5py.Group | h5py.Dataset, part: str) -> Any:
         if not isinstance(item, h5py.Group):
             return Absent(f"{self.path}:{item.name} is no group, so it holds no {part!r}")
-        try:
-            link = item.get(part, getlink=True)
-        except TypeError as error:
-            raise UnsafeFileError(f"{self.path}:{item.name}/{part} is a link of an unknown kind ({error}).") from error
-        except (RuntimeError, OSError) as error:
-            raise explain(error, self.path, part) from error
+        with told_plainly(self.path, f"{item.name}/{part}"):
+            try:
+                link = item.get(part, getlink=True)
+            except TypeError as error:
+                raise UnsafeFileError(f"{self.path}:{item.name}/{part} is a link of an unknown kind.") from error
         return Absent(f"{self.path} has no {part!r} in {item.name}") if link is None else link
 
     def _member(self, group: h5py.Group, part: str) -> h5py.Group | h5py.Dataset:
-        try:
-            return group[part]
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise explain(error, self.path, f"{group.name}/{part}") from error
+        with told_plainly(self.path, f"{group.name}/{part}"):
+            member = group[part]
+            if isinstance(member, h5py.Dataset) and self._handle.swmr_mode:
+                member.id.refresh()  # another handle of this process may hold the shape of a while ago
+            return member
 
 
 def _parts(name: str) -> list[str]:
     return [part for part in name.split("/") if part not in ("", ".")]
-
-
-def require(found: GatedDataset | Absent, path: str) -> GatedDataset:
-    """Return the data set, or raise for an absent one.
-
-    Raises
-    ------
-    FileLayoutError
-        There is none.
-    """
-    if isinstance(found, Absent):
-        raise FileLayoutError(f"{found.reason}. Look at {path} with `sfx-label info`, and name the data set.")
-    return found

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import h5py
 import hdf5plugin  # noqa: F401  registers bitshuffle, zstd, blosc and lz4 with the library
 
-from sfx_label.errors import FileLayoutError, FrameReadError, UnsafeFileError
+from sfx_label.errors import FileLayoutError, FrameReadError, SfxLabelError, UnsafeFileError
 
-__all__ = ["check_regular", "explain", "open_hdf5"]
+__all__ = ["check_regular", "explain", "open_hdf5", "told_plainly"]
 
 
 def open_hdf5(path: str) -> h5py.File:
@@ -52,6 +54,23 @@ def check_regular(path: str) -> None:
         raise FrameReadError(f"cannot open {path}: {error}. Check the path and the mount.") from error
     if not stat.S_ISREG(mode):
         raise UnsafeFileError(f"{path} is not a regular file. Give the path of a data file.")
+
+
+@contextmanager
+def told_plainly(path: str, dataset: str = "") -> Iterator[None]:
+    """Turn whatever the HDF5 library raises within into an error that names the file and says what to do.
+
+    Raises
+    ------
+    FrameReadError, FileLayoutError
+        In place of any other error: damaged bytes make the library raise nearly everything there is.
+    """
+    try:
+        yield
+    except SfxLabelError:
+        raise
+    except Exception as error:
+        raise explain(error, path, dataset) from error
 
 
 def explain(error: Exception, path: str, dataset: str = "") -> FrameReadError | FileLayoutError:

@@ -254,6 +254,7 @@ class Frames(Sequence[NDArray[Any]]):
         """Look at the files again and return the run as it is now; a selection keeps its positions."""
         if self._reopen is None:
             return self
+        self._source.release()  # the library would answer from what it has cached of a file that is still open
         fresh = self._reopen()
         return fresh if self._whole else Frames(fresh._source, self._positions, self._reopen, fresh._book)
 

@@ -63,7 +63,15 @@ class FrameSource:
         """Start with no open file and a fresh lock, as in a new process."""
         self._lock = threading.RLock()
         self._shelf = HDF5Shelf(self.layout.roots)
+        # files close with the last Frames that reads them, not at some later collection of cycles
+        self._finalizer = weakref.finalize(self, self._shelf.close)
+        self._finalizer.atexit = False
         self._run_mask: tuple[NDArray[np.bool_] | None] | None = None
+
+    def release(self) -> None:
+        """Close every file for now; the next read opens it anew, as it then is."""
+        with self._lock:
+            self._shelf.close()
 
     def close(self) -> None:
         """Close every file; reading afterwards is an error."""
@@ -250,6 +258,7 @@ class FrameSource:
 
 def _after_fork() -> None:
     for source in list(_SOURCES):
+        source._finalizer.detach()
         source._forget()
 
 

@@ -6,7 +6,7 @@ part of a frame that no source provides is known as such.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import h5py
 
@@ -27,7 +27,8 @@ class Mapping:
     filename, dataset
         The source; ``.`` is the file itself.
     virtual, source
-        One range per dimension on either side.
+        One range per dimension on either side; `source` is empty where the whole source is meant, whose shape only the
+        source itself tells (`completed`).
     axes
         For each source dimension, the virtual dimension that runs along it; -1 for a fixed index.
     """
@@ -37,6 +38,31 @@ class Mapping:
     virtual: tuple[range, ...]
     source: tuple[range, ...]
     axes: tuple[int, ...]
+
+    def completed(self, shape: tuple[int, ...]) -> Mapping:
+        """Return the mapping for a source of this shape.
+
+        Parameters
+        ----------
+        shape
+            Shape of the source. Where it has fewer frames than promised, the mapping still asks for all of them.
+
+        Raises
+        ------
+        FileLayoutError
+            The source has another shape than the piece.
+        """
+        if self.source:
+            return self
+        promised = [len(values) for values in self.virtual if len(values) > 1]
+        source = tuple(range(length) for length in shape)
+        if shape and len(promised) == len(shape) and promised[1:] == list(shape[1:]):
+            source = (range(promised[0]), *source[1:])
+        return replace(self, source=source, axes=_axes(self.virtual, source, f"{self.filename}:{self.dataset}"))
+
+    def touches(self, wanted: tuple[range, ...]) -> bool:
+        """Return whether the piece has a place in the box `wanted`."""
+        return all(len(_inside(has, wants)) for has, wants in zip(self.virtual, wanted, strict=True))
 
     def overlap(self, wanted: tuple[range, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
         """Return (slices of the wanted box, slices of the source) where the two meet, else ``None``.
@@ -103,9 +129,8 @@ def _mapping(plist: h5py.h5p.PropDCID, place: int, where: str) -> Mapping:
         )
     virtual = _ranges(plist.get_virtual_vspace(place), where)
     source = _ranges(plist.get_virtual_srcspace(place), where)
-    return Mapping(
-        filename.replace("%%", "%"), dataset.replace("%%", "%"), virtual, source, _axes(virtual, source, where)
-    )
+    axes = _axes(virtual, source, where) if source else ()
+    return Mapping(filename.replace("%%", "%"), dataset.replace("%%", "%"), virtual, source, axes)
 
 
 def _ranges(space: h5py.h5s.SpaceID, where: str) -> tuple[range, ...]:
