@@ -1,4 +1,4 @@
-"""Plans built with Keras, the named networks, and predictions in fixed batches."""
+"""Plans built with Keras, and predictions in fixed batches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfx_label.errors import TrainingError
 from sfx_label.models.architectures import Architecture, Weights
 from sfx_label.models.logistic import sigmoid
 from sfx_label.models.plan import Block, NetworkPlan
@@ -17,7 +16,7 @@ from sfx_label.models.prepare import prepare
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["ARCHITECTURES", "NAMED_PLANS", "Network", "logits_to_probability", "named_plan"]
+__all__ = ["ARCHITECTURES", "Network", "compiled_forward", "fixed_batch", "in_fixed_batches", "logits_to_probability"]
 
 _BN_PARTS = ("gamma", "beta", "moving_mean", "moving_variance")
 
@@ -82,6 +81,14 @@ class Network:
             if hasattr(layer, "kernel"):
                 found[f"{layer.name}/kernel"], found[f"{layer.name}/bias"] = layer.kernel, layer.bias
         return found
+
+    def cut(self, number: int) -> tuple[keras.Model, keras.Model]:
+        """Cut the base after so many blocks: a lower part (input to maps) and an upper part (maps to features)."""
+        import keras
+
+        middle = self.base.layers[1].output if number == 0 else self.blocks[number - 1][-1].output
+        lower = keras.Model(self.base.input, middle, name="lower")
+        return lower, keras.Model(middle, self.base.output, name="upper")
 
     def seed_dropout(self, seed: int, epoch: int) -> None:
         """Start the dropout of an epoch from a known state, so that a resumed training draws the same."""
@@ -176,8 +183,9 @@ class NetworkPredictor:
         with self._device.scope():
             self._network = Network(self._plan, weights)
         self.batch_size = fixed_batch(self._plan)
-        self._logits = compiled_forward(self._network, self.batch_size)
-        self._features = compiled_forward(self._network.base, self.batch_size, self._plan)
+        shape = (self.batch_size, *self._plan.network_shape)
+        self._logits = compiled_forward(self._network, shape)
+        self._features = compiled_forward(self._network.base, shape)
 
     def probability(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Return the probability of Hit-or-Maybe, shape ``(n,)``."""
@@ -188,8 +196,11 @@ class NetworkPredictor:
         return self._run(self._features, X)
 
     def _run(self, call: Callable[[Any], Any], X: NDArray[Any]) -> NDArray[np.float32]:
+        def rows(index: NDArray[np.intp]) -> NDArray[np.float32]:
+            return self._network.standardised(prepare(np.asarray(X[index[0] : index[-1] + 1]), self._plan.prepare))
+
         with self._device.scope():
-            return in_fixed_batches(call, self._network.standardised, X, self.batch_size, steps=self._plan.prepare)
+            return in_fixed_batches(call, rows, len(X), self.batch_size)
 
 
 def fixed_batch(plan: NetworkPlan) -> int:
@@ -197,14 +208,11 @@ def fixed_batch(plan: NetworkPlan) -> int:
     return 256 if plan.rank == 1 else 16
 
 
-def compiled_forward(model: Any, batch_size: int, plan: NetworkPlan | None = None) -> Callable[[Any], Any]:
-    """Compile ``model(x, training=False)`` for one batch shape; XLA is left off, it slows convolutions on CPUs."""
+def compiled_forward(model: Callable[..., Any], shape: tuple[int, ...]) -> Callable[[Any], Any]:
+    """Compile ``model(x, training=False)`` for one shape ``(batch, ...)``; XLA is left off, it slows CPUs down."""
     import tensorflow as tf
 
-    shape = (plan or model.plan).network_shape
-    signature = [tf.TensorSpec((batch_size, *shape), tf.float32)]
-
-    @tf.function(input_signature=signature, jit_compile=False)
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], jit_compile=False)
     def forward(x: Any) -> Any:
         return tf.cast(model(x, training=False), tf.float32)
 
@@ -213,20 +221,17 @@ def compiled_forward(model: Any, batch_size: int, plan: NetworkPlan | None = Non
 
 
 def in_fixed_batches(
-    call: Callable[[Any], Any],
-    standardise: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    X: NDArray[Any],
-    batch_size: int,
-    *,
-    steps: tuple[str, ...],
+    call: Callable[[Any], Any], rows: Callable[[NDArray[np.intp]], NDArray[np.float32]], n: int, batch_size: int
 ) -> NDArray[np.float32]:
-    """Prepare and run inputs in batches of one shape, the last one padded with zeros."""
+    """Run ``n`` rows in batches of one shape, the last one padded with zeros; ``rows`` hands them out by number."""
     parts = []
-    for start in range(0, len(X), batch_size):
-        rows = standardise(prepare(np.asarray(X[start : start + batch_size]), steps))
-        batch = np.zeros((batch_size, *rows.shape[1:]), dtype=np.float32)
-        batch[: len(rows)] = rows
-        parts.append(np.asarray(call(batch))[: len(rows)])
+    for start in range(0, n, batch_size):
+        values = rows(np.arange(start, min(start + batch_size, n)))
+        batch = values
+        if len(values) < batch_size:
+            batch = np.zeros((batch_size, *values.shape[1:]), dtype=np.float32)
+            batch[: len(values)] = values
+        parts.append(np.asarray(call(batch))[: len(values)])
     return np.concatenate(parts)
 
 
@@ -234,73 +239,6 @@ def logits_to_probability(logits: NDArray[Any]) -> NDArray[np.float64]:
     """Return ``1 - softmax(logits)[miss]``, computed so that it does not saturate early; shape ``(n,)``."""
     values = np.asarray(logits, dtype=np.float64)
     return sigmoid(np.logaddexp.reduce(values[:, 1:], axis=1) - values[:, 0])
-
-
-def _fig2(input_shape: tuple[int, ...], **changes: Any) -> NetworkPlan:
-    """Fig. 2 of the paper: five blocks, dropout in the top two, two fully connected layers.
-
-    The paper prints neither filters nor strides. With stride 2 in the first convolution one epoch of 200 frames takes
-    7 s on two cores, without it 29 s.
-    """
-    filters = (8, 16, 32, 32, 64)
-    strides, dropouts = (2, 1, 1, 1, 1), (0.0, 0.0, 0.0, 0.25, 0.25)
-    blocks = tuple(Block(f, stride=s, dropout=d) for f, s, d in zip(filters, strides, dropouts, strict=True))
-    return NetworkPlan(input_shape, blocks, **{"dense": (64,), "dense_dropout": 0.5, **changes})
-
-
-def _fig2_full(input_shape: tuple[int, ...], **changes: Any) -> NetworkPlan:
-    """Fig. 2 at full resolution: every convolution with stride 1; for GPUs."""
-    plan = _fig2(input_shape, **changes)
-    blocks = tuple(Block(block.filters, dropout=block.dropout) for block in plan.blocks)
-    return NetworkPlan.from_config({**plan.to_config(), "blocks": [vars(block) for block in blocks]})
-
-
-def _ke(input_shape: tuple[int, ...], **changes: Any) -> NetworkPlan:
-    """Ke et al. (2018): four small strided blocks and one linear layer; 7,291 parameters for 720 px and 3 outputs."""
-    shapes = ((4, 7), (8, 3), (16, 3), (32, 3))
-    blocks = tuple(Block(filters, kernel, stride=2, pool=3, pool_stride=2) for filters, kernel in shapes)
-    return NetworkPlan(input_shape, blocks, **{"dense": (), **changes})
-
-
-def _rwd(input_shape: tuple[int, ...], **changes: Any) -> NetworkPlan:
-    """1D CNN on RWD vectors: the base and classifier of Fig. 2 in one dimension (paper, section 3.4.2)."""
-    shapes = ((16, 7, 2), (32, 5, 1), (32, 3, 1), (64, 3, 1))
-    blocks = tuple(
-        Block(filters, kernel, stride, dropout=0.25 if number >= 2 else 0.0)
-        for number, (filters, kernel, stride) in enumerate(shapes)
-    )
-    return NetworkPlan(input_shape, blocks, **{"dense": (32,), "dense_dropout": 0.5, **changes})
-
-
-NAMED_PLANS: dict[str, tuple[int, Callable[..., NetworkPlan]]] = {
-    "rwd": (1, _rwd),
-    "fig2": (2, _fig2),
-    "fig2-full": (2, _fig2_full),
-    "ke": (2, _ke),
-}
-
-
-def named_plan(name: str, input_shape: tuple[int, ...], **changes: Any) -> NetworkPlan:
-    """Return a network by name.
-
-    Parameters
-    ----------
-    name
-        ``"rwd"`` for vectors; ``"fig2"``, ``"fig2-full"`` or ``"ke"`` for pictures.
-    input_shape
-        Shape of one input.
-    changes
-        Fields of `NetworkPlan` that differ from the named one.
-
-    Raises
-    ------
-    TrainingError
-        If the name is unknown, or the network is made for inputs of another rank.
-    """
-    fitting = [known for known, (rank, _) in NAMED_PLANS.items() if rank == len(input_shape)]
-    if name not in fitting:
-        raise TrainingError(f"Networks for inputs of shape {input_shape} are {', '.join(fitting)}. Received {name!r}.")
-    return NAMED_PLANS[name][1](input_shape, **changes)
 
 
 def _predictor(config: Mapping[str, Any], weights: Weights, device: str) -> NetworkPredictor:

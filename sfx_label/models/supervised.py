@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from sfx_label.models.batches import Inputs, balanced_order, choose_augmentation
 from sfx_label.models.bundle import ArchitectureChoice, ModelBundle
 from sfx_label.models.devices import choose_device, choose_precision
 from sfx_label.models.loop import LOOP_OPTIONS, LoopResult, run_loop
-from sfx_label.models.networks import Network, compiled_forward, fixed_batch, logits_to_probability
+from sfx_label.models.networks import Network, compiled_forward, fixed_batch, in_fixed_batches, logits_to_probability
 from sfx_label.models.operating_point import OperatingPoint, balanced_accuracy, choose_threshold
 from sfx_label.models.plan import NetworkPlan, first_weights
 from sfx_label.models.provenance import describe_training
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sfx_label.models.dataset import Dataset
     from sfx_label.models.method import Job
 
-__all__ = ["NETWORK_OPTIONS", "Supervised", "make_bundle", "resolved", "train_network"]
+__all__ = ["NETWORK_OPTIONS", "VECTOR_OPTIONS", "Supervised", "make_bundle", "resolved", "train_network"]
 
 NETWORK_OPTIONS: Mapping[str, Any] = {
     **LOOP_OPTIONS,
@@ -32,6 +32,9 @@ NETWORK_OPTIONS: Mapping[str, Any] = {
     "target_recall": None,
     "strategy": None,
 }
+
+
+VECTOR_OPTIONS: Mapping[str, Any] = {"sorted": False, "frame_scale": False, "asinh": False, "collapse": "flatten"}
 
 
 class Supervised:
@@ -44,20 +47,36 @@ class Supervised:
     job
         Data, options and seed.
     inputs
-        The training frames as the network takes them.
+        The training frames, one row each, as `forward` takes them.
     validation
         Frames that are predicted after each epoch, or None.
+    forward
+        Function ``(x, training)`` to logits; None is the whole network.
+    variables
+        What is trained; None is everything that can be.
     """
 
-    def __init__(self, network: Network, job: Job, inputs: Inputs, validation: Validation | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        job: Job,
+        inputs: RowSource,
+        validation: Validation | None,
+        *,
+        forward: Callable[..., Any] | None = None,
+        variables: list[Any] | None = None,
+    ) -> None:
         self.network, self.job, self.inputs, self.validation = network, job, inputs, validation
+        self.forward = forward or network
+        everything = [*network.base.trainable_variables, *network.classifier.trainable_variables]
+        self.variables = everything if variables is None else variables
         self.targets = targets_of(job.train, network.plan.outputs)
         self.batch_size = min(job.options["batch_size"], len(job.train))
         self.steps = -(-len(job.train) // self.batch_size)
 
     def trainable_variables(self) -> list[Any]:
-        """Return every trainable variable of base and classifier."""
-        return [*self.network.base.trainable_variables, *self.network.classifier.trainable_variables]
+        """Return what is trained."""
+        return self.variables
 
     def batches(self, epoch: int) -> Iterator[Mapping[str, NDArray[Any]]]:
         """Yield batches of one size, the classes in balance unless switched off."""
@@ -83,7 +102,7 @@ class Supervised:
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Return cross-entropy and accuracy."""
-        return label_losses(self.network(batch["x"], training=True), batch["y"])
+        return label_losses(self.forward(batch["x"], training=True), batch["y"])
 
     def validate(self) -> dict[str, float]:
         """Return the validation curves."""
@@ -107,25 +126,29 @@ class Validation:
         The labelled frames.
     network
         The network that is trained.
+    inputs
+        The frames as `forward` takes them; None prepares them for the whole network.
+    forward
+        Function ``(x, training)`` to logits; None is the whole network.
     """
 
-    def __init__(self, data: Dataset, network: Network) -> None:
+    def __init__(
+        self,
+        data: Dataset,
+        network: Network,
+        inputs: RowSource | None = None,
+        forward: Callable[..., Any] | None = None,
+    ) -> None:
         self.positive = data.positive
         self.targets = targets_of(data, network.plan.outputs)
-        self.inputs = Inputs(data.X, network.plan.prepare)
-        self.inputs.standardise(*network.constants)
+        self.inputs = network_inputs(data, network) if inputs is None else inputs
         self.batch_size = fixed_batch(network.plan)
-        self._forward = compiled_forward(network, self.batch_size)
+        shape = self.inputs.rows(np.arange(1)).shape[1:]
+        self._forward = compiled_forward(forward or network, (self.batch_size, *shape))
 
     def logits(self) -> NDArray[np.float32]:
         """Return the logits of the present weights, ``(n, outputs)``."""
-        parts = []
-        for start in range(0, len(self.inputs), self.batch_size):
-            rows = self.inputs.rows(np.arange(start, min(start + self.batch_size, len(self.inputs))))
-            batch = np.zeros((self.batch_size, *rows.shape[1:]), dtype=np.float32)
-            batch[: len(rows)] = rows
-            parts.append(np.asarray(self._forward(batch))[: len(rows)])
-        return np.concatenate(parts)
+        return in_fixed_batches(self._forward, self.inputs.rows, len(self.targets), self.batch_size)
 
     def probability(self) -> NDArray[np.float64]:
         """Return the probability of Hit-or-Maybe with the present weights."""
@@ -143,6 +166,20 @@ class Validation:
             "val_balanced_accuracy": balanced_accuracy(probability, self.positive, 0.5),
             "val_auc": area_under_curve(probability, self.positive),
         }
+
+
+class RowSource(Protocol):
+    """Anything that hands out rows as a network takes them, like `Inputs`."""
+
+    def rows(self, index: NDArray[np.intp], rng: np.random.Generator | None = None) -> NDArray[np.float32]:
+        """Return the rows of these numbers, augmented where a generator is given."""
+
+
+def network_inputs(data: Dataset, network: Network, augment: tuple[str, ...] = ()) -> Inputs:
+    """Return the frames of a data set as a network takes them."""
+    inputs = Inputs(data.X, network.plan.prepare, augment)
+    inputs.standardise(*network.constants)
+    return inputs
 
 
 def targets_of(data: Dataset, outputs: int) -> NDArray[np.int32]:
@@ -180,17 +217,24 @@ def resolved(job: Job) -> tuple[Job, Any]:
     return replace(job, options=options, device=device.name), device
 
 
-def train_network(method: str, job: Job, plan: NetworkPlan, started: str) -> ModelBundle:
-    """Train a plan from first weights on the job's labels; what `rwd` and `cnn` share."""
-    job, device = resolved(job)
+def first_network(job: Job, plan: NetworkPlan) -> tuple[Network, Inputs]:
+    """Return a network with first weights, and the training frames as it takes them."""
     plan = replace(plan, outputs=job.options["outputs"])
     inputs = Inputs(job.train.X, plan.prepare, choose_augmentations(job.options["augment"], plan.rank))
     mean, scale = inputs.constants()
     weights = {**first_weights(plan, job.seed), "input/mean": np.array(mean), "input/scale": np.array(scale)}
+    several = job.options["strategy"] is not None
+    network = Network(plan, weights, precision=job.options["precision"], synchronized=several)
+    inputs.standardise(*network.constants)
+    return network, inputs
+
+
+def train_network(method: str, job: Job, plan: NetworkPlan, started: str) -> ModelBundle:
+    """Train a plan from first weights on the job's labels; what `rwd` and `cnn` share."""
+    job, device = resolved(job)
     strategy = job.options["strategy"]
-    with strategy.scope() if strategy is not None else device.scope():
-        network = Network(plan, weights, precision=job.options["precision"], synchronized=strategy is not None)
-        inputs.standardise(*network.constants)
+    with device.scope() if strategy is None else strategy.scope():
+        network, inputs = first_network(job, plan)
         validation = None if job.validation is None else Validation(job.validation, network)
         objective = Supervised(network, job, inputs, validation)
     result = run_loop(method, job, objective, device, strategy)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sfx_label.models.bundle import ModelBundle
+from sfx_label.models.catalogue import vector_plan
 from sfx_label.models.method import Job, Method
-from sfx_label.models.networks import named_plan
 from sfx_label.models.provenance import now
-from sfx_label.models.supervised import NETWORK_OPTIONS, train_network
+from sfx_label.models.supervised import NETWORK_OPTIONS, VECTOR_OPTIONS, train_network
 
 __all__ = ["METHOD"]
 
@@ -14,17 +14,7 @@ __all__ = ["METHOD"]
 def fit(job: Job) -> ModelBundle:
     """Train the 1D CNN on RWD vectors."""
     started = now()
-    options = job.options
-    steps = tuple(
-        step
-        for step, wanted in (
-            ("frame-scale", options["frame_scale"]),
-            ("asinh", options["asinh"]),
-            ("sort", options["sorted"]),
-        )
-        if wanted
-    )
-    plan = named_plan("rwd", (int(job.train.X.shape[1]),), prepare=steps, collapse=options["collapse"])
+    plan = vector_plan(int(job.train.X.shape[1]), job.options)
     return train_network(METHOD.name, job, plan, started)
 
 
@@ -34,10 +24,7 @@ METHOD = Method(
     fit=fit,
     options={
         **NETWORK_OPTIONS,
-        "sorted": False,
-        "frame_scale": False,
-        "asinh": False,
-        "collapse": "flatten",
+        **VECTOR_OPTIONS,
     },
     takes=("rwd",),
 )
