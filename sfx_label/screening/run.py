@@ -15,7 +15,7 @@ from sfx_label.screening.manifest import Manifest, ModelRecord, RunRecord
 from sfx_label.screening.model import save_model
 from sfx_label.screening.parts import extend_manifest
 from sfx_label.screening.screening import Screening
-from sfx_label.screening.work import StopFlag
+from sfx_label.screening.work import StopFlag, close_runs
 
 if TYPE_CHECKING:
     from sfx_label.frames.sequence import Frames
@@ -124,8 +124,11 @@ def screen(
         parts = tuple(part.id for part in manifest.pending(partition))
         job = Job(str(folder), parts, workers, threads, stop, options)
         tally.failures = {}
-        for outcome in do_parts(job) if parts else ():
-            tally.add(outcome)
+        try:
+            for outcome in do_parts(job) if parts else ():
+                tally.add(outcome)
+        finally:
+            close_runs()
     result = Screening(Manifest.read(folder), tuple(tally.failures.values()), tally.done, tally.seconds)
     if audit and result.complete:
         write_audit(folder, draw_audit(result.arrow(), audit, seed=seed))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sfx_label.models.bundle import ModelBundle
     from sfx_label.preprocess.contrast import Preprocessing
 
-__all__ = ["PartReport", "StopFlag", "Stopped", "batch_size", "screen_part"]
+__all__ = ["PartReport", "StopFlag", "Stopped", "batch_size", "close_runs", "screen_part"]
 
 # a frame with a missing module or without a good pixel would be screened as a black one; it gets a row, no probability
 PREDICTED = ("ok", "saturated", "not_finite")
@@ -82,9 +82,37 @@ class _Row:
     probability: float | None = None
 
 
-@lru_cache(maxsize=4)
-def _open_run(folder: str, generations: int, number: int) -> Frames:
-    return cached_manifest(folder, generations).runs[number].open()
+class _OpenRuns:
+    """The runs that this process has open, most recently used last."""
+
+    def __init__(self, most: int = 4) -> None:
+        self._most = most
+        self._runs: OrderedDict[tuple[str, int], tuple[int, Frames]] = OrderedDict()
+
+    def get(self, manifest: Manifest, number: int) -> Frames:
+        place = (str(manifest.folder), number)
+        generations, frames = self._runs.pop(place, (0, None))
+        if frames is None or generations != manifest.generations:
+            if frames is not None:
+                # HDF5 shows a file as it was when this process first opened it, until every handle is closed
+                frames.close()
+            frames = manifest.runs[number].open()
+        self._runs[place] = (manifest.generations, frames)
+        while len(self._runs) > self._most:
+            self._runs.popitem(last=False)[1][1].close()
+        return frames
+
+    def close(self) -> None:
+        while self._runs:
+            self._runs.popitem()[1][1].close()
+
+
+_OPEN_RUNS = _OpenRuns()
+
+
+def close_runs() -> None:
+    """Close the files that this process keeps open between parts."""
+    _OPEN_RUNS.close()
 
 
 def screen_part(folder: str, part_id: str, threads: int = 1, stop: StopFlag | None = None) -> PartReport:
@@ -112,7 +140,7 @@ def screen_part(folder: str, part_id: str, threads: int = 1, stop: StopFlag | No
     manifest = cached_manifest(folder, generations)
     part = manifest.part(part_id)
     bundle = load_model(os.path.join(folder, MODEL_FOLDER), manifest.model.digest)
-    frames = _open_run(folder, generations, part.run)
+    frames = _OPEN_RUNS.get(manifest, part.run)
     _check_run(manifest, part, frames)
     source, rows = _Frames(frames, bundle.preprocessing, manifest.model.spots), list[_Row]()
     for batch in source.batches(part, threads):
