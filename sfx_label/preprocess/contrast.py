@@ -308,12 +308,8 @@ class Preprocessing:
     def _good(self, cropped: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
         """Pixels of the crop that may be used; None for all."""
         if self.masked:
-            good = usable_pixels(cropped, central_crop(mask, self.crop) if mask is not None else None)
-        elif cropped.dtype.kind == "f":
-            good = np.isfinite(cropped)
-        else:
-            return None
-        return None if good.all() else np.ascontiguousarray(good)
+            return usable_pixels(cropped, central_crop(mask, self.crop) if mask is not None else None)
+        return usable_pixels(cropped) if cropped.dtype.kind == "f" else None
 
 
 def _crop_box(shape: tuple[int, ...], size: int | None) -> tuple[tuple[int, int], tuple[int, int]]:

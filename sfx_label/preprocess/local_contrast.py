@@ -129,7 +129,8 @@ def row_extremes(scores: Any, as_signed: Any, as_unsigned: Any) -> tuple[float, 
 
 @compiled
 def _good_extremes(scores: Any, good: Any) -> tuple[float, float]:
-    high, low = -np.inf, np.inf
+    low = np.finfo(np.float64).max
+    high = -low
     for j in range(scores.size):
         if good[j]:
             high, low = max(high, scores[j]), min(low, scores[j])

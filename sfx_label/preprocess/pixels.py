@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["native", "usable_pixels"]
 
 MANY_NEGATIVES = 8  # a pedestal that was subtracted leaves many different negative numbers; mask codes are few
+CODED_SHARE = 1e-3  # of the pixels at the top of a 16-bit range: more is a gap between modules, fewer are saturated
 
 
 def native(frame: NDArray[Any]) -> NDArray[Any]:
@@ -24,28 +25,40 @@ def native(frame: NDArray[Any]) -> NDArray[Any]:
     return frame if frame.dtype.isnative else frame.astype(frame.dtype.newbyteorder("="))
 
 
-def usable_pixels(frame: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+def usable_pixels(frame: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
     """Find the pixels whose number can be a measured count.
 
-    Left out are pixels under the mask, pixels that are not finite, and, in integer frames, the top and bottom of the
-    number range and negative mask codes (few different negative numbers, such as -1 and -2 in Pilatus gaps; a frame
-    with many different negative numbers has a pedestal subtracted and keeps them).
+    Left out are pixels under the mask, pixels that are not finite, and in integer frames mask codes: few different
+    negative numbers (-1 and -2 in Pilatus gaps; a frame with many different ones has a pedestal subtracted, and keeps
+    them), and the ends of the number range. The top of a 16-bit range may be saturation in the middle of a strong
+    spot, and is left out only if it covers as much of the frame as gaps do.
 
     Parameters
     ----------
     frame
-        (rows, columns).
+        (rows, columns), in native byte order.
     mask
         True where a pixel may be used, same shape.
+
+    Returns
+    -------
+    NDArray or None
+        True where a pixel may be used, C-contiguous; None if that is everywhere.
     """
-    if frame.dtype.kind == "f":
-        good = np.isfinite(frame)
-    else:
-        limits = np.iinfo(frame.dtype)
-        good = frame < limits.max
-        if frame.dtype.kind == "i":
-            good &= frame > limits.min
-            negative = frame[frame < 0]
-            if negative.size and np.unique(negative).size <= MANY_NEGATIVES:
-                good &= frame >= 0
-    return np.asarray(good if mask is None else good & mask)
+    good = np.isfinite(frame) if frame.dtype.kind == "f" else _countable(frame)
+    if mask is not None:
+        good = mask.astype(bool) if good is None else good & mask
+    return None if good is None or bool(good.all()) else np.ascontiguousarray(good)
+
+
+def _countable(frame: NDArray[Any]) -> NDArray[np.bool_] | None:
+    limits, lowest, highest = np.iinfo(frame.dtype), int(frame.min()), int(frame.max())
+    good: NDArray[np.bool_] | None = None
+    if lowest < 0:
+        codes = np.unique(frame[frame < 0])
+        good = frame >= 0 if codes.size <= MANY_NEGATIVES else frame > limits.min
+    if highest == limits.max:
+        full = frame == limits.max
+        if frame.dtype.itemsize > 2 or full.mean() > CODED_SHARE:
+            good = ~full if good is None else good & ~full
+    return good

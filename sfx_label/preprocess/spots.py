@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from sfx_label.errors import FrameReadError
+from sfx_label.errors import FrameReadError, SfxLabelError
+from sfx_label.preprocess.kernels import EMPTY_MASK
+from sfx_label.preprocess.noise import estimate_noise
+from sfx_label.preprocess.peaks import judge_seeds
 from sfx_label.preprocess.pixels import native, usable_pixels
+from sfx_label.preprocess.survey import Survey, survey_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["SpotList", "SpotSettings", "count_spots", "find_spots"]
 
 UNREADABLE = -1
+LARGEST_WINDOW = 41  # px
+SEED = 3.5  # deviations of the unclipped annulus; neighbours may double its deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,11 @@ class SpotSettings:
         Odd sides in px of the square that gives the local background, and of its centre that is left out.
     snr
         Least height of the peak above the local background, in deviations of that background.
+    sum_snr
+        Least height of the sum of the 3 x 3 pixels about the peak, in deviations of such sums in the background: what
+        the point spread of the detector makes of the noise is measured, not assumed.
+    halo
+        Least height of what is left of that sum without its two highest pixels: a hot pixel or a cosmic ray has none.
     min_pixels, max_pixels
         Number of connected pixels.
     border
@@ -43,10 +53,19 @@ class SpotSettings:
 
     window: int = 15
     centre: int = 5
-    snr: float = 7.0
+    snr: float = 6.5
+    sum_snr: float = 5.5
+    halo: float = 2.0
     min_pixels: int = 2
-    max_pixels: int = 200
+    max_pixels: int = 150
     border: int = 2
+
+    def __post_init__(self) -> None:
+        if self.window % 2 == 0 or self.centre % 2 == 0 or not 0 < self.centre < self.window <= LARGEST_WINDOW:
+            raise SfxLabelError(
+                f"the spot finder needs odd sides, centre < window <= {LARGEST_WINDOW} px; "
+                f"received window {self.window}, centre {self.centre}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +121,45 @@ def find_spots(
     metadata
         Beam centre, distance, pixel size and wavelength, for the resolution.
     """
-    settings = settings or SpotSettings()
-    frame = native(frame)
+    spots, _ = spots_and_survey(frame, mask, settings or SpotSettings(), metadata)
+    return spots
+
+
+def spots_and_survey(
+    frame: NDArray[Any], mask: NDArray[np.bool_] | None, settings: SpotSettings, metadata: RunMetadata | None = None,
+    profiles: bool = False,
+) -> tuple[SpotList, Survey]:  # fmt: skip
+    """Find the spots, and hand out what else the one pass over the frame found.
+
+    Parameters
+    ----------
+    frame, mask, settings, metadata
+        As in `find_spots`.
+    profiles
+        As in `survey_frame`.
+    """
+    frame = np.ascontiguousarray(native(frame))
+    if frame.ndim != 2 or min(frame.shape) < settings.window:
+        raise FrameReadError(
+            f"spots are found in frames of (rows, columns), at least {settings.window} px each way; "
+            f"received shape {frame.shape}"
+        )
+    if mask is not None and mask.shape != frame.shape:
+        raise FrameReadError(f"the mask {mask.shape} does not fit the frame {frame.shape}; give the run's own mask")
     good = usable_pixels(frame, mask)
-    values = np.where(good, frame, 0).astype(np.float64)
-    snr, background = _signal_to_noise(values, good, settings)
-    labels, n = ndimage.label(snr > settings.snr / 2, np.ones((3, 3)))
-    index = np.arange(1, n + 1)
-    peaks = ndimage.maximum(snr, labels, index)
-    sizes = np.bincount(labels.ravel(), minlength=n + 1)[1:]
-    kept = index[(peaks > settings.snr) & (sizes >= settings.min_pixels) & (sizes <= settings.max_pixels)]
-    kept = kept[np.argsort(-peaks[kept - 1], kind="stable")]
-    above = np.where(labels > 0, values - background, 0)
-    centres = np.array(ndimage.center_of_mass(above, labels, kept)).reshape(-1, 2)
-    intensity = np.atleast_1d(ndimage.sum(above, labels, kept))
-    x, y = centres[:, 1], centres[:, 0]
-    return SpotList(x, y, intensity, peaks[kept - 1], sizes[kept - 1], resolution_of(x, y, metadata))
+    noise = estimate_noise(frame, good)
+    added = (noise.least_variance + 0.1 * noise.photon**2, noise.variance + noise.least_variance)
+    survey = survey_frame(frame, good, settings.window, settings.centre, SEED, added, profiles)
+    sides = (settings.window // 2, settings.centre // 2, settings.border, settings.min_pixels, settings.max_pixels)
+    limits = (settings.snr, settings.sum_snr, settings.halo)
+    usable = EMPTY_MASK if good is None else good
+    rows = judge_seeds(frame, usable, good is not None, survey.seeds, sides, limits, noise.photon, noise.least_variance)
+    return _spot_list(rows[np.argsort(-rows[:, 3], kind="stable")], metadata), survey
+
+
+def _spot_list(rows: NDArray[np.float64], metadata: RunMetadata | None) -> SpotList:
+    x, y, intensity, snr, n_pixels = rows.T[:5]
+    return SpotList(x, y, intensity, snr, n_pixels.astype(np.int64), resolution_of(x, y, metadata))
 
 
 def resolution_of(
@@ -169,19 +211,3 @@ def count_spots(
             if progress is not None:
                 progress(index + 1, len(source))
     return result
-
-
-def _signal_to_noise(
-    values: NDArray[np.float64], good: NDArray[np.bool_], settings: SpotSettings
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    def annulus(data: NDArray[Any]) -> NDArray[np.float64]:
-        values = data.astype(np.float64)
-        wide, narrow = (ndimage.uniform_filter(values, w, mode="constant") for w in (settings.window, settings.centre))
-        return np.asarray(wide * settings.window**2 - narrow * settings.centre**2)
-
-    count = np.maximum(annulus(good), 1)
-    mean = annulus(values) / count
-    variance = np.maximum(annulus(values**2) / count - mean**2, 0)
-    noise = np.sqrt(variance + np.median(variance) + 1e-12)
-    guarded = ndimage.binary_erosion(good, np.ones((2 * settings.border + 1,) * 2, np.bool_))
-    return np.where(guarded, (values - mean) / noise, 0), mean
