@@ -55,7 +55,7 @@ function drawSpots(context: CanvasRenderingContext2D, canvas: Size, view: Viewpo
   const radius = spotRadius(view);
   context.beginPath();
   spots.x.forEach((x, i) => {
-    const at = toScreen(view, canvas, { x: x + 0.5, y: spots.y[i]! + 0.5 });
+    const at = toScreen(view, canvas, { x: x + 0.5, y: spots.y[i] + 0.5 });
     context.moveTo(at.x + radius, at.y);
     context.arc(at.x, at.y, radius, 0, 2 * Math.PI);
   });
@@ -69,7 +69,7 @@ export function spotUnder(spots: Spots | null, canvas: Size, view: Viewport, poi
   }
   const radius = spotRadius(view);
   return spots.x.findIndex((x, i) => {
-    const at = toScreen(view, canvas, { x: x + 0.5, y: spots.y[i]! + 0.5 });
+    const at = toScreen(view, canvas, { x: x + 0.5, y: spots.y[i] + 0.5 });
     return Math.hypot(at.x - point.x, at.y - point.y) <= radius;
   });
 }
@@ -94,7 +94,7 @@ function drawRings(
     return;
   }
   const [x, y] = geometry.beamCenterPx;
-  const centre = toScreen(view, canvas, { x: x + 0.5, y: y + 0.5 });
+  const centre = toScreen(view, canvas, { x, y });
   context.beginPath();
   context.moveTo(centre.x - 9, centre.y);
   context.lineTo(centre.x + 9, centre.y);
@@ -154,8 +154,8 @@ export function drawProfile(
   context.strokeStyle = ink;
   context.lineWidth = 1;
   context.stroke();
-  const value = profile.values[row - profile.y0];
-  if (value !== undefined) {
+  const value = profile.values.at(row - profile.y0);
+  if (value !== undefined && row >= profile.y0) {
     const y = place(row + 0.5);
     context.fillStyle = SPOT_COLOUR;
     context.fillRect(0, y - 1, (value / highest) * (size.width - 6), 2);

@@ -27,7 +27,7 @@ export function paletteOf(name: string): Uint32Array {
   const known = name in ANCHORS ? name : 'inverted grey';
   let palette = cache.get(known);
   if (palette === undefined) {
-    palette = interpolate(ANCHORS[known]!);
+    palette = interpolate(ANCHORS[known]);
     cache.set(known, palette);
   }
   return palette;
@@ -40,10 +40,10 @@ function interpolate(anchors: string): Uint32Array {
     const at = (i / 255) * (colours.length - 1);
     const below = Math.min(colours.length - 2, Math.floor(at));
     const [red, green, blue] = [0, 1, 2].map(band => {
-      const from = colours[below]![band]!;
-      return Math.round(from + (at - below) * (colours[below + 1]![band]! - from));
+      const from = colours[below][band];
+      return Math.round(from + (at - below) * (colours[below + 1][band] - from));
     });
-    palette[i] = rgba(red!, green!, blue!);
+    palette[i] = rgba(red, green, blue);
   }
   return palette;
 }

@@ -55,7 +55,7 @@ function highestGood(plane: Plane, good: Uint8Array | null, x: number, y: number
   const bottom = Math.min(plane.height, y + factor);
   for (let row = y; row < bottom; row++) {
     for (let at = row * plane.width + x, end = row * plane.width + right; at < end; at++) {
-      const code = plane.codes[at]!;
+      const code = plane.codes[at];
       if (code > highest && code !== plane.badCode && (good === null || good[at] === 1)) {
         highest = code;
       }
@@ -72,7 +72,7 @@ export function percentile(sorted: Uint16Array, percent: number): number {
   const at = (Math.min(100, Math.max(0, percent)) / 100) * (sorted.length - 1);
   const below = Math.floor(at);
   const above = Math.min(sorted.length - 1, below + 1);
-  return sorted[below]! + (at - below) * (sorted[above]! - sorted[below]!);
+  return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
 }
 
 /** Lowest and highest value to be told apart; never equal, also for a constant or an empty frame. */
@@ -103,12 +103,12 @@ export function buildTable(
   const end = clampIndex(Math.floor((limits.high - plane.offset) / plane.scale) + 1, size);
   const bend = STRETCHES[stretch];
   const span = limits.high - limits.low;
-  table.fill(palette[0]!, 0, first);
+  table.fill(palette[0], 0, first);
   for (let code = first; code < end; code++) {
     const t = Math.min(1, Math.max(0, (plane.offset + plane.scale * code - limits.low) / span));
     table[code] = palette[Math.round(bend(t) * last)]!;
   }
-  table.fill(palette[last]!, Math.max(first, end));
+  table.fill(palette[last], Math.max(first, end));
   if (plane.badCode >= 0) {
     table[plane.badCode] = bad;
   }

@@ -9,7 +9,7 @@ function bytesOf(view: DataView, length: number, what: string): ArrayBuffer {
   if (view.byteLength !== length) {
     throw new RangeError(`Expected ${length} bytes of ${what}, received ${view.byteLength}`);
   }
-  return view.buffer.slice(view.byteOffset, view.byteOffset + length) as ArrayBuffer;
+  return view.buffer.slice(view.byteOffset, view.byteOffset + length);
 }
 
 export function decodePlane(message: PlaneMessage, buffer: DataView | undefined): Plane {
@@ -48,7 +48,7 @@ function codesOf(buffer: DataView, count: number, bytes: 1 | 2): Uint8Array | Ui
 export function decodeSpots(position: number, n: number, buffer: DataView): Spots {
   const rows = new Float32Array(bytesOf(buffer, n * SPOT_FIELDS * 4, 'spots'));
   const column = (field: number): Float32Array =>
-    Float32Array.from({ length: n }, (_, i) => rows[i * SPOT_FIELDS + field]!);
+    Float32Array.from({ length: n }, (_, i) => rows[i * SPOT_FIELDS + field]);
   return { position, x: column(0), y: column(1), snr: column(2), resolution: column(3) };
 }
 
@@ -62,7 +62,7 @@ export function decodeMask(width: number, height: number, buffer: DataView): Uin
   const packed = new Uint8Array(bytesOf(buffer, Math.ceil(count / 8), 'mask'));
   const good = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
-    good[i] = (packed[i >> 3]! >> (7 - (i & 7))) & 1;
+    good[i] = (packed[i >> 3] >> (7 - (i & 7))) & 1;
   }
   return good;
 }

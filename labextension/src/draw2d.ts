@@ -51,16 +51,16 @@ export class Canvas2dPainter implements Painter {
 function lay(sheet: Sheet, codes: Uint32Array, pixels: Uint32Array): void {
   const { table } = sheet;
   for (let i = 0; i < codes.length; i++) {
-    const code = codes[i]!;
+    const code = codes[i];
     if (code === OUTSIDE) {
       continue;
     }
-    const colour = table[code]!;
+    const colour = table[code];
     const alpha = colour >>> 24;
     if (alpha === 255) {
       pixels[i] = colour;
     } else if (alpha > 0) {
-      pixels[i] = blend(pixels[i]!, colour, alpha / 255);
+      pixels[i] = blend(pixels[i], colour, alpha / 255);
     }
   }
 }

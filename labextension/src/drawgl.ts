@@ -98,7 +98,7 @@ export class WebglPainter implements Painter {
   paint(scene: Scene): void {
     const { gl } = this;
     const parts = [0, 8, 16].map(shift => ((scene.background >>> shift) & 255) / 255);
-    gl.clearColor(parts[0]!, parts[1]!, parts[2]!, 1);
+    gl.clearColor(parts[0], parts[1], parts[2], 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
     gl.useProgram(this.program);
     gl.enable(gl.BLEND);

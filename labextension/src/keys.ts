@@ -52,7 +52,7 @@ export const ACTION_TEXT: Readonly<Record<Action, string>> = {
   random: 'A frame by chance',
   flip: 'Flip between raw and LCN',
   gcn: 'GCN layer',
-  difference: 'Difference: raw minus its local mean',
+  difference: 'Difference to the frames before and after it',
   attention: 'What the model looked at (Grad-CAM)',
   overlay: 'LCN in colour over the frame',
   spots: 'Circles around the spots found',
@@ -124,8 +124,12 @@ export interface KeyPress {
 const REPEATABLE = new Set<Action>(['next', 'previous', 'zoomIn', 'zoomOut', 'brighter', 'darker']);
 
 /** The user's keys over the default ones. A key that the user gives to one action is taken from all others. */
-export function mergeKeys(changes: Readonly<Record<string, readonly string[]>>): KeyTable {
-  const taken = new Set(Object.values(changes).flat().map(normalise));
+export function mergeKeys(changes: Readonly<Partial<Record<string, readonly string[]>>>): KeyTable {
+  const taken = new Set(
+    Object.values(changes)
+      .flatMap(keys => keys ?? [])
+      .map(normalise)
+  );
   const table = {} as KeyTable;
   for (const action of Object.keys(DEFAULT_KEYS) as Action[]) {
     const own = changes[action];

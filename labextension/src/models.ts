@@ -126,8 +126,7 @@ export type ClientMessage =
   | { type: 'acts'; client: string; acts: Act[] }
   | { type: 'at'; client: string; position: number; layer: LayerName }
   | { type: 'value'; client: string; id: number; position: number; x: number; y: number }
-  | { type: 'order'; client: string; order: string }
-  | { type: 'table'; client: string; id: number };
+  | { type: 'order'; client: string; order: string };
 
 export interface LabellerSetup {
   annotator: string;
@@ -137,11 +136,9 @@ export interface LabellerSetup {
   suggests: boolean;
   order: string;
   orders: string[];
-  keys: Record<string, string[]>;
   flags: string[];
   /** The last acts of this annotator, newest first. */
   history: HistoryEntry[];
-  labelled: number;
 }
 
 export interface HistoryEntry {
@@ -169,10 +166,11 @@ export interface Setup {
   layers: LayerName[];
   layer: LayerName;
   index: number;
-  saturatedValue: number | null;
-  lcnLimit: number;
+  keys: Record<string, string[]>;
   hasMask: boolean;
   renderer: 'auto' | '2d' | 'webgl2';
+  /** Height of the picture in screen pixels; null for most of the window. */
+  height: number | null;
   labeller: LabellerSetup | null;
 }
 
@@ -202,8 +200,8 @@ export interface SavedMessage {
   type: 'saved';
   client: string;
   upTo: number;
-  /** Wall clock of the kernel, "12:03:41". */
-  at: string;
+  /** When the kernel had it on the disk, seconds since 1970. */
+  at: number;
   undone: { seq: number; position: number; label: number }[];
 }
 
@@ -213,11 +211,6 @@ export interface FailedMessage {
   upTo: number;
   seq: number;
   message: string;
-}
-
-export interface TableRow {
-  position: number;
-  name: string;
 }
 
 export type ServerMessage =
@@ -233,7 +226,8 @@ export type ServerMessage =
   | { type: 'layer'; layer: LayerName }
   | { type: 'queue'; order: string }
   | { type: 'suggestion'; position: number; score: number; positive: boolean }
-  | { type: 'problem'; message: string };
+  | { type: 'problem'; message: string }
+  | { type: 'news'; message: string };
 
 /** The part of the browser's storage that survives a reload and is needed here. */
 export type TextStore = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;

@@ -11,7 +11,8 @@ const LONGEST_WAIT_MS = 15000;
 export interface SavingState {
   kind: 'idle' | 'saving' | 'saved' | 'failed';
   waiting: number;
-  at: string;
+  /** When the last act reached the disk, seconds since 1970; 0 for never. */
+  at: number;
   reason: string;
 }
 
@@ -36,6 +37,11 @@ export class Outbox {
 
   get state(): SavingState {
     return { kind: this.kind, waiting: this.waiting, at: this.savedAt, reason: this.reason };
+  }
+
+  /** Number of the last act of this page. */
+  get latest(): number {
+    return this.lastNumber;
   }
 
   nextNumber(): number {
@@ -72,22 +78,17 @@ export class Outbox {
   }
 
   /** The kernel has everything of `client` up to number `upTo` on disk. */
-  acknowledge(client: string, upTo: number, at: string, now: number): void {
-    const left = (this.acts.get(client) ?? []).filter(act => act.seq > upTo);
-    if (left.length > 0) {
-      this.acts.set(client, left);
-    } else {
-      this.acts.delete(client);
-    }
-    this.store(client);
+  acknowledge(client: string, upTo: number, at: number, now: number): void {
+    this.drop(client, upTo);
     this.savedAt = at;
     this.waitingSince = now;
     this.delay = RESEND_MS;
     this.set(this.waiting === 0 ? 'saved' : 'saving', '');
   }
 
-  /** The kernel answered, but could not save. */
-  refuse(reason: string): void {
+  /** The kernel has saved up to `upTo`, and could not save what follows. */
+  refuse(client: string, upTo: number, reason: string): void {
+    this.drop(client, upTo);
     this.delay = Math.min(LONGEST_WAIT_MS, this.delay * 2);
     this.set('failed', reason);
   }
@@ -103,6 +104,16 @@ export class Outbox {
     if (now - this.sentAt >= this.delay) {
       this.sendAll(now);
     }
+  }
+
+  private drop(client: string, upTo: number): void {
+    const left = (this.acts.get(client) ?? []).filter(act => act.seq > upTo);
+    if (left.length > 0) {
+      this.acts.set(client, left);
+    } else {
+      this.acts.delete(client);
+    }
+    this.store(client);
   }
 
   private sendAll(now: number): void {
@@ -153,7 +164,7 @@ export class Outbox {
   private lastNumber = 0;
   private kind: SavingState['kind'] = 'idle';
   private reason = '';
-  private savedAt = '';
+  private savedAt = 0;
   private sentAt = 0;
   private waitingSince = 0;
   private delay = RESEND_MS;

@@ -42,10 +42,10 @@ export function resample(plane: Plane, good: Uint8Array | null, view: Viewport, 
     const same = above >= 0 && rows.from[y] === rows.from[y - 1] && rows.to[y] === rows.to[y - 1];
     if (same) {
       out.copyWithin(start, above, above + canvas.width);
-    } else if (rows.from[y]! >= rows.to[y]!) {
+    } else if (rows.from[y] >= rows.to[y]) {
       out.fill(OUTSIDE, start, start + canvas.width);
     } else {
-      resampleRow(plane, good, columns, rows.from[y]!, rows.to[y]!, out, start);
+      resampleRow(plane, good, columns, rows.from[y], rows.to[y], out, start);
     }
     above = start;
   }
@@ -64,8 +64,8 @@ function resampleRow(
   const { from, to } = columns;
   const fallback = badCode >= 0 ? badCode : 0;
   for (let x = 0; x < from.length; x++) {
-    const left = from[x]!;
-    const right = to[x]!;
+    const left = from[x];
+    const right = to[x];
     if (left >= right) {
       out[start + x] = OUTSIDE;
       continue;
@@ -74,13 +74,13 @@ function resampleRow(
     for (let row = top; row < bottom; row++) {
       const end = row * width + right;
       for (let at = row * width + left; at < end; at++) {
-        const code = codes[at]!;
+        const code = codes[at];
         if (code > highest && code !== badCode && (good === null || good[at] === 1)) {
           highest = code;
         }
       }
     }
-    out[start + x] = highest >= 0 ? highest : masked(codes[top * width + left]!, good, fallback);
+    out[start + x] = highest >= 0 ? highest : masked(codes[top * width + left], good, fallback);
   }
 }
 

@@ -24,7 +24,7 @@ function known(geometry: Geometry): KnownGeometry | null {
   return { center: beamCenterPx, pixel: pixelSizeMm, distance: distanceMm, wavelength: wavelengthAngstrom };
 }
 
-/** Bragg's law: d = lambda / (2 sin(theta)), tan(2 theta) = r / distance. NaN where the geometry is unknown. */
+/** Of a point in frame pixels, the first pixel reaching from 0 to 1. Bragg's law: d = lambda / (2 sin(theta)), tan(2 theta) = r / distance. NaN where the geometry is unknown. */
 export function resolutionAt(geometry: Geometry, point: Point): number {
   const g = known(geometry);
   if (g === null) {

@@ -12,7 +12,7 @@ export class Walk {
   ) {
     this.placeOf = placesOf(order, labels.length);
     this.cursor = Math.max(0, this.placeOf[position] ?? 0);
-    this.current = order.length === 0 ? -1 : this.placeOf[position] === -1 ? position : order[this.cursor]!;
+    this.current = order.length === 0 ? -1 : this.placeOf[position] === -1 ? position : order[this.cursor];
   }
 
   /** Position of the frame that is shown; -1 for an empty queue. */
@@ -37,7 +37,7 @@ export class Walk {
       return false;
     }
     this.current = position;
-    this.cursor = this.placeOf[position]! >= 0 ? this.placeOf[position]! : this.cursor;
+    this.cursor = this.placeOf[position] >= 0 ? this.placeOf[position] : this.cursor;
     return true;
   }
 
@@ -56,7 +56,7 @@ export class Walk {
     const n = this.order.length;
     for (let ahead = 1; ahead <= n; ahead++) {
       const place = (this.cursor + ahead) % n;
-      const position = this.order[place]!;
+      const position = this.order[place];
       if (this.labels[position] === UNLABELLED && !passed.has(position)) {
         return position;
       }
@@ -70,7 +70,7 @@ export class Walk {
     for (let distance = 1; distance <= each; distance++) {
       for (const place of [this.cursor + distance, this.cursor - distance]) {
         if (place >= 0 && place < this.order.length) {
-          found.push(this.order[place]!);
+          found.push(this.order[place]);
         }
       }
     }
@@ -96,7 +96,7 @@ export class Walk {
 function placesOf(order: Int32Array, n: number): Int32Array {
   const places = new Int32Array(n).fill(-1);
   for (let place = order.length - 1; place >= 0; place--) {
-    places[order[place]!] = place;
+    places[order[place]] = place;
   }
   return places;
 }

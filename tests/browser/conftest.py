@@ -1,0 +1,247 @@
+"""A real JupyterLab with its own configuration, and a real Chromium that looks at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ARTEFACTS = Path(__file__).parent / "artefacts"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+BUILT = (ROOT / "sfx_label/static/viewer.js").exists() and (ROOT / "sfx_label/labextension/package.json").exists()
+FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+# a cell that is run before all of this holds is silently lost
+READY = """async () => {
+    const app = window.jupyterapp;
+    const panel = app && app.shell.currentWidget;
+    if (!panel || !panel.context || !panel.sessionContext) return false;
+    await panel.context.ready; await panel.sessionContext.ready;
+    const kernel = panel.sessionContext.session && panel.sessionContext.session.kernel;
+    if (!kernel) return false;
+    await kernel.info;
+    return kernel.status === 'idle' && kernel.connectionStatus === 'connected';
+}"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(str(item.path)).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.timeout(240))
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running server: its address, token, notebook folder and settings folder."""
+
+    url: str
+    token: str
+    folder: Path
+    settings: Path
+
+    def request(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/{path}?token={self.token}", timeout=20) as answer:
+            return json.load(answer)
+
+    def kernel_pids(self) -> list[int]:
+        """Process numbers of the kernels that run for this server, from their connection files."""
+        files = {f"kernel-{kernel['id']}.json" for kernel in self.request("api/kernels")}
+        pids = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if any(name in command for name in files):
+                pids.append(int(folder.name))
+        return pids
+
+
+def _environment(home: Path) -> dict[str, str]:
+    names = {
+        "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "HOME": "home",
+    }  # fmt: skip
+    folders = {name: home / folder for name, folder in names.items()}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    # the extension as it was built here, whether or not it is installed
+    extensions = folders["JUPYTER_DATA_DIR"] / "labextensions"
+    extensions.mkdir()
+    (extensions / "sfx-label").symlink_to(ROOT / "sfx_label/labextension")
+    cache = {"NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(Path.home() / ".cache/sfx-label-tests"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
+    return {**kept, **{name: str(folder) for name, folder in folders.items()}, **cache, "PYTHONPATH": str(ROOT)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_lab(home: Path, app: str = "lab") -> tuple[Lab, subprocess.Popen[bytes]]:
+    environment, port, token = _environment(home), _free_port(), secrets.token_hex(16)
+    settings = home / "settings" / "@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    folder = home / "notebooks"
+    folder.mkdir()
+    command = [sys.executable, "-m", "jupyter", app, "--no-browser", "--allow-root", f"--port={port}",
+               f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--ip=127.0.0.1",
+               "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]  # fmt: skip
+    with (home / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    lab = Lab(f"http://127.0.0.1:{port}", token, folder, home / "settings")
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            lab.request("api/status")
+        except (urllib.error.URLError, OSError):
+            assert server.poll() is None, (home / "server.log").read_text()[-2000:]
+            time.sleep(0.3)
+        else:
+            return lab, server
+    raise AssertionError(f"JupyterLab did not start: {(home / 'server.log').read_text()[-2000:]}")
+
+
+def stop_lab(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(20)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    if CHROMIUM is None:
+        pytest.skip("NO CHROMIUM: the browser tests are skipped. Install Debian's chromium to run them.")
+    if not BUILT:
+        pytest.skip("the front end is not built: run make front")
+    lab, server = start_lab(tmp_path_factory.mktemp("lab"))
+    yield lab
+    stop_lab(server)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("NO CHROMIUM: the browser tests are skipped. Install Debian's chromium to run them.")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    yield page
+    context.close()
+
+
+class Notebook:
+    """One notebook on the screen."""
+
+    def __init__(self, lab: Lab, page: Any, name: str, cells: list[str]) -> None:
+        self.lab, self.page, self.name = lab, page, name
+        write_notebook(lab.folder / name, cells)
+
+    def open(self, workspace: str = "") -> None:
+        path = f"lab/workspaces/{workspace}/tree" if workspace else "lab/tree"
+        self.page.goto(f"{self.lab.url}/{path}/{self.name}?token={self.lab.token}&reset")
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.page.evaluate(READY):
+                return
+            time.sleep(0.1)
+        raise AssertionError("the kernel did not become ready")
+
+    def run_all(self) -> None:
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def execute(self, code: str) -> str:
+        """Run code in the notebook's kernel beside the cells and return what it printed."""
+        return str(
+            self.page.evaluate(
+                """async code => {
+                    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                    const future = kernel.requestExecute({code, store_history: false});
+                    let text = '';
+                    future.onIOPub = message => {
+                        if (message.header.msg_type === 'stream') text += message.content.text;
+                        if (message.header.msg_type === 'error') text += message.content.traceback.join('\\n');
+                    };
+                    await future.done;
+                    return text;
+                }""",
+                code,
+            )
+        ).strip()
+
+
+def write_notebook(path: Path, cells: list[str]) -> None:
+    body = [
+        {"cell_type": "code", "execution_count": None, "id": f"cell{i}", "metadata": {}, "outputs": [], "source": code}
+        for i, code in enumerate(cells)
+    ]
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    path.write_text(json.dumps({"cells": body, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+
+
+@pytest.fixture
+def notebook(lab: Lab, page: Any) -> Any:
+    def make(name: str, cells: list[str], *, run: bool = True) -> Notebook:
+        book = Notebook(lab, page, name, cells)
+        book.open()
+        if run:
+            book.run_all()
+        return book
+
+    return make
+
+
+def wait_drawn(page: Any, position: int | None = None, root: str = ".sfx-root") -> None:
+    """Wait until the pixels of the frame on screen are those of `position` (or of whichever is current)."""
+    page.wait_for_function(
+        """([root, position]) => {
+            const data = document.querySelector(root)?.dataset;
+            const wanted = position ?? data?.position;
+            return data?.drawn !== undefined && data.drawn === `${wanted}/${data.layer}` && data.position === String(wanted);
+        }""",
+        arg=[root, position],
+    )
+
+
+def snapshot(page: Any, name: str) -> Path:
+    ARTEFACTS.mkdir(exist_ok=True)
+    path = ARTEFACTS / f"{name}.png"
+    page.screenshot(path=str(path))
+    return path
