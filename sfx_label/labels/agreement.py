@@ -19,6 +19,7 @@ __all__ = ["Agreement", "Estimate", "agreement", "agreement_of_files", "alpha_of
 
 _RESAMPLES = 1000
 _LEVEL = 0.95
+_LARGEST_RUN = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,12 @@ def _count(file: AnnotationFile) -> int:
         raise AnnotationFormatError(
             f"the file does not number its frames. Received: {file.path}. Import it into a store and compare there."
         )
-    return 1 + max((number for number in numbers if number is not None), default=-1)
+    count = 1 + max((number for number in numbers if number is not None), default=-1)
+    if count > _LARGEST_RUN:
+        raise AnnotationFormatError(
+            f"no run has that many frames. Received: {file.path}, which numbers a frame {count}. Correct it."
+        )
+    return count
 
 
 def _dense(file: AnnotationFile, count: int) -> NDArray[np.int8]:
@@ -200,7 +206,7 @@ def _measure(given: NDArray[np.int64], merge_maybe: bool, seed: int, resamples: 
         estimate(_raw),
         estimate(lambda t: _kappa(t, power=0)),
         estimate(lambda t: _kappa(t, power=2)),
-        estimate(_ordinal_alpha),
+        estimate(lambda t: _ordinal_alpha(t + t.transpose(0, 2, 1))),
         per_class,
         n,
         given,
@@ -235,12 +241,11 @@ def _kappa(tables: NDArray[np.float64], power: int) -> NDArray[np.float64]:
     return np.asarray(1 - (weights * tables).sum(axis=(1, 2)) / (weights * expected).sum(axis=(1, 2)))
 
 
-def _ordinal_alpha(tables: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Krippendorff (2011), two raters without gaps: 1 - D_o / D_e over the coincidence table, with the ordinal metric.
+def _ordinal_alpha(coincidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Krippendorff (2011): 1 - D_o / D_e over tables of coincidences, shape (tables, k, k), with the ordinal metric.
 
     The squared distance of classes c < k is (sum of the frequencies from c to k - half of those at both ends) squared.
     """
-    coincidence = tables + tables.transpose(0, 2, 1)
     frequency = coincidence.sum(axis=2)
     cumulative = np.cumsum(frequency, axis=1) - frequency / 2
     distance = (cumulative[:, :, None] - cumulative[:, None, :]) ** 2
@@ -266,15 +271,13 @@ def alpha_of_many(votes: Mapping[str, ArrayLike], *, seed: int = 0, resamples: i
     table = np.stack([np.asarray(labels) for labels in votes.values()])
     counts = np.stack([(table == label).sum(axis=0) for label in Label], axis=1)
     counts = counts[counts.sum(axis=1) > 1]  # a frame with one vote compares nothing
-    rng = np.random.default_rng(seed)
-    draws = (counts[rng.integers(0, len(counts), len(counts))] for _ in range(resamples if len(counts) else 0))
-    return _with_interval(np.array([_library_alpha(counts), *map(_library_alpha, draws)]))
-
-
-def _library_alpha(counts: NDArray[np.int64]) -> float:
-    import krippendorff
-
-    used = counts.sum(axis=0) > 0
-    if used.sum() < 2:  # one class only: agreement cannot be told from chance
-        return float("nan")
-    return float(krippendorff.alpha(value_counts=counts, value_domain=[0, 1, 2], level_of_measurement="ordinal"))
+    if not len(counts):
+        return Estimate(None)
+    ballots, frames = np.unique(counts, axis=0, return_counts=True)
+    # pairs of votes within a frame, each frame weighing as many votes as it has
+    pairs = ballots[:, :, None] * ballots[:, None, :] - ballots[:, :, None] * np.eye(len(Label))
+    pairs = pairs / (ballots.sum(axis=1) - 1)[:, None, None]
+    draws = np.random.default_rng(seed).multinomial(frames.sum(), frames / frames.sum(), size=resamples)
+    weights = np.concatenate([frames[None], draws]).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _with_interval(_ordinal_alpha(np.tensordot(weights, pairs, axes=1)))

@@ -190,7 +190,7 @@ def annotations_of(
     store: LabelReader, frames: Frames | None, annotator: str | None, disagreement: Disagreement
 ) -> list[Annotation]:
     """Collect the labels that count, with the notes and flags beside them, in the order of the run."""
-    keys = list(frames.keys) if frames is not None else _keys_in(store)
+    keys = list(frames.keys) if frames is not None else store.labelled_frames()
     asked = frames if frames is not None else keys
     labels = store.labels_for(asked, annotator, disagreement=disagreement)
     notes, flags = store.notes_for(keys, annotator), store.flags_for(keys, annotator)
@@ -235,10 +235,6 @@ def _annotation(key: FrameKey, number: int | None, label: int, annotator: str) -
         index=key.index,
         annotator=annotator,
     )
-
-
-def _keys_in(store: LabelReader) -> list[FrameKey]:
-    return sorted({event.key for event in store.events()}, key=lambda key: (key.path, key.dataset, key.index))
 
 
 def _word(label: Label | None) -> str:

@@ -91,20 +91,29 @@ class JournalLog(EventLog):
 
     def _take_news(self, connection: sqlite3.Connection) -> None:
         try:
-            journals = sorted(entry for entry in os.scandir(self.path) if entry.name.endswith(".jsonl"))  # type: ignore[type-var]
+            sizes = {
+                name: (self.path / name).stat().st_size for name in os.listdir(self.path) if name.endswith(".jsonl")
+            }
         except OSError as error:
             raise LabelStoreError(
-                f"the store folder cannot be read ({error.strerror}). Received: {self.path}."
+                f"the store folder cannot be read ({error.strerror}). Received: {self.path}. "
+                "Check the disk or the network."
             ) from error
-        for journal in journals:
-            known = self._read_up_to.get(journal.name, 0)
-            if journal.stat().st_size > known:
-                self._take(connection, journal.name, known)
+        for name, size in sorted(sizes.items()):
+            known = self._read_up_to.get(name, 0)
+            if size > known:
+                self._take(connection, name, known)
 
     def _take(self, connection: sqlite3.Connection, name: str, known: int) -> None:
-        with open(self.path / name, "rb") as file:
-            file.seek(known)
-            news = file.read()
+        try:
+            with open(self.path / name, "rb") as file:
+                file.seek(known)
+                news = file.read()
+        except OSError as error:
+            raise LabelStoreError(
+                f"a journal of the store folder cannot be read ({error.strerror}). Received: {self.path / name}. "
+                "Ask its owner for read access; without it the merged labels would be incomplete."
+            ) from error
         complete = news[: news.rfind(b"\n") + 1]  # what follows is still being written, or was cut off by a kill
         connection.execute("BEGIN")
         try:

@@ -6,11 +6,25 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sfx_label.frames.sequence import FrameKey
 from sfx_label.labels.eventlog import EventLog
 from sfx_label.labels.events import Event, Kind
 from sfx_label.labels.resolve import FrameId, StandingLabel
 
-__all__ = ["annotators", "history", "is_undone", "marks", "newest", "runs_at", "seen", "standing"]
+__all__ = [
+    "annotators",
+    "decision_times",
+    "history",
+    "is_undone",
+    "labelled_frames",
+    "marks",
+    "newest",
+    "runs_at",
+    "seen",
+    "standing",
+    "tallies",
+]
+
 
 # An undo names the act that it takes back by its identity, so it holds for every copy of the act that a merge brought.
 _STANDS = """NOT EXISTS (SELECT 1 FROM event AS undo WHERE undo.kind = 'undo' AND undo.annotator = event.annotator
@@ -101,6 +115,31 @@ def marks(log: EventLog, column: str, runs: Iterable[str], annotator: str | None
 def is_undone(log: EventLog, client: str) -> bool:
     """Whether an act of this sender was taken back."""
     return bool(log.rows("SELECT 1 FROM event WHERE kind = 'undo' AND supersedes_client = ? LIMIT 1", [client]))
+
+
+def tallies(log: EventLog, runs: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Count the acts of each annotator by kind and origin, undone ones included, with the first and last time."""
+    where = _Where().runs(runs)
+    query = (
+        "SELECT annotator, kind, origin, count(*) AS acts, count(flag) AS flags, min(stored_at) AS first_at, "
+        f"max(stored_at) AS last_at FROM event WHERE {where} GROUP BY annotator, kind, origin ORDER BY annotator"
+    )
+    return [dict(row) for row in log.rows(query, where.values)]
+
+
+def decision_times(log: EventLog, annotator: str, runs: Iterable[str] | None = None) -> list[float]:
+    """List the seconds from a frame drawn to its label decided."""
+    where = _Where("kind = 'label'", "decided_at >= shown_at").annotator(annotator).runs(runs)
+    return [float(row[0]) for row in log.rows(f"SELECT decided_at - shown_at FROM event WHERE {where}", where.values)]
+
+
+def labelled_frames(log: EventLog) -> list[FrameKey]:
+    """List every frame that something was done to, by path, data set and index."""
+    query = (
+        "SELECT fingerprint, dataset, frame_index, max(path), max(event) FROM event "
+        "GROUP BY fingerprint, dataset, frame_index ORDER BY 4, dataset, frame_index"
+    )
+    return [FrameKey(row[0], row[1], row[2], row[3], row[4]) for row in log.rows(query)]
 
 
 def annotators(log: EventLog) -> list[str]:

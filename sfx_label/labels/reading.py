@@ -118,8 +118,12 @@ class LabelReader:
 
         return events_table(self.events())
 
+    def labelled_frames(self) -> list[FrameKey]:
+        """List every frame that something was done to, by path, data set and index."""
+        return queries.labelled_frames(self._log)
+
     def annotators(self) -> list[str]:
-        """Everyone who labelled, flagged, noted or skipped a frame, in alphabetical order."""
+        """List everyone who labelled, flagged, noted or skipped a frame, in alphabetical order."""
         return queries.annotators(self._log)
 
     def stats(self, frames: Frames | None = None) -> dict[str, Any]:
@@ -132,7 +136,9 @@ class LabelReader:
         """
         from sfx_label.labels.statistics import store_statistics
 
-        return store_statistics(self, frames)
+        keys = frames.keys if frames is not None else queries.labelled_frames(self._log)
+        merged, recent = self.labels_for(keys), self.labels_for(keys, disagreement="recent")
+        return store_statistics(self._log, runs_of(frames), merged, recent, self.votes_for(keys))
 
     def integrity_check(self) -> list[str]:
         """Say what is damaged in the store; empty when all is well."""

@@ -77,7 +77,7 @@ def share_out(
 
 
 def second_pass_sample(labels: ArrayLike, count: int, seed: int = 0) -> Order:
-    """Draw labelled frames to be labelled again, blind, by the same annotator, to see how far they agree with themselves.
+    """Draw labelled frames for a second, blind pass by the same annotator: how steady is their judgement.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def look_again_order(labels: ArrayLike, scores: ArrayLike, threshold: float = 0.
     labels
         `Label` values, shape (n,).
     scores
-        Probability of Hit or Maybe, shape (n,), from a model that was **not** trained on the frame (out of fold): one that
-        was agrees with its errors.
+        Probability of Hit or Maybe, shape (n,), from a model that was **not** trained on the frame (out of fold): one
+        that was agrees with its errors.
     threshold
         The operating point; frames on the side of their label are not listed.
     """
