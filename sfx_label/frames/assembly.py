@@ -30,7 +30,7 @@ def _geometry(path: str, panels: tuple[int, ...]) -> Any:
     kind = kinds.get(panels, JUNGFRAUGeometry if panels[-2:] == (512, 1024) else None)
     if kind is None:
         raise FileLayoutError(
-            f"panels of shape {panels} are none of AGIPD-1M, LPD-1M, DSSC-1M or JUNGFRAU. Open the run without geometry: its "
+            f"panels of shape {panels} are none of AGIPD-1M, LPD-1M, DSSC-1M or JUNGFRAU. Without a geometry its "
             f"panels are then stacked."
         )
     try:

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from sfx_label.errors import FileLayoutError, UnsafeFileError
-from sfx_label.frames.opening import told_plainly
-from sfx_label.frames.virtual import Mapping, read_mappings
+from sfx_label.errors import UnsafeFileError
+from sfx_label.frames.chunks import Codec, codec_of
+from sfx_label.frames.limits import check_filters, check_sizes, check_storage
+from sfx_label.frames.opening import explain, told_plainly
+from sfx_label.frames.virtual import Finish, Overlap, Piece, Pixels, compose, read_mappings
 
 if TYPE_CHECKING:
     from sfx_label.frames.gate import GatedFile
 
 __all__ = ["GatedDataset", "gate_dataset"]
 
-# far beyond any detector in use: a 16-megapixel frame of 32 bits has 64 MiB
-MAX_FRAME_BYTES = 512 * 2**20
-MAX_CHUNK_BYTES = 512 * 2**20
-MAX_DIMENSIONS = 6
-MAX_FRAMES = 10**8
 MAX_DEPTH = 4  # virtual data sets of virtual data sets
 MAX_PIECES = 4096  # of virtual sources for one read
 MAX_CHECKED_SOURCES = 512  # looked at when a run is opened; all are looked at when read
-FILTERS = {
-    1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2", 32000: "lzf",
-    32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32026: "blosc2",
-}  # fmt: skip
-
-
-# the box that is wanted, its pixels, and which of them exist
-Filling = tuple[tuple[range, ...], NDArray[Any], NDArray[np.bool_]]
+MAX_CHUNKS = 256  # decoded by ourselves for one read; beyond it the library is as good
+MAX_KEPT_BYTES = 128 * 2**20  # of a decoded chunk of several frames, kept for the next frame
 
 
 class GatedDataset:
@@ -52,13 +45,14 @@ class GatedDataset:
         The pieces of a virtual data set, ``None`` for a stored one.
     """
 
-    def __init__(
-        self, dataset: h5py.Dataset, owner: GatedFile, name: str, mappings: tuple[Mapping, ...] | None
-    ) -> None:
+    def __init__(self, dataset: h5py.Dataset, owner: GatedFile, name: str, mappings: tuple[Piece, ...] | None) -> None:
         self._dataset, self._owner, self._name, self._mappings = dataset, owner, name, mappings
         self.shape: tuple[int, ...] = dataset.shape or ()
         self.dtype: np.dtype[Any] = dataset.dtype
         self.chunks: tuple[int, ...] | None = None if mappings is not None else dataset.chunks
+        plist = dataset.id.get_create_plist()
+        self._codec = None if mappings is not None else codec_of(plist, self.chunks, self.dtype)
+        self._kept: tuple[tuple[int, ...], NDArray[Any]] | None = None
         if mappings:
             self._first = np.array([[each.virtual[0].start, each.virtual[0][-1]] for each in mappings])
 
@@ -93,10 +87,12 @@ class GatedDataset:
             return box[0] if index is not None else box
         return np.asarray(self._get(() if index is None else index))
 
-    def read(
-        self, box: tuple[range, ...], depth: int = 0, pieces: Iterator[int] | None = None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return the pixels of `box` and which of them exist.
+    def read(self, box: tuple[range, ...]) -> Pixels:
+        """Return the pixels of `box` and which of them exist; see `fetch`."""
+        return self.fetch(box)()
+
+    def fetch(self, box: tuple[range, ...], depth: int = 0, pieces: Iterator[int] | None = None) -> Finish:
+        """Read the stored bytes of `box` now, and return what decodes them: that needs no lock and no library.
 
         Parameters
         ----------
@@ -107,23 +103,84 @@ class GatedDataset:
 
         Returns
         -------
-        tuple
-            The pixels, and a bool array of the same shape, False where nothing was ever written or the source is
+        callable
+            Gives the pixels, and a bool array of the same shape, False where nothing was ever written or the source is
             absent; ``None`` where all is there.
 
         Raises
         ------
         FrameReadError
-            The bytes are damaged.
+            The bytes are damaged (also by the callable).
         UnsafeFileError
             A source asks for what it must not.
         """
         if self._mappings is not None:
-            return self._read_virtual(box, depth, pieces or iter(range(MAX_PIECES)))
+            return self._fetch_virtual(box, depth, pieces or iter(range(MAX_PIECES)))
+        finish = None if self._codec is None else self._fetch_chunks(self._codec, box)
+        if finish is not None:
+            return finish
         pixels = self._get(tuple(slice(each.start, each.stop) for each in box))
-        if self._unwritten(pixels, box):
-            return pixels, np.zeros(pixels.shape, bool)
-        return pixels, None
+        exists = np.zeros(pixels.shape, bool) if self._unwritten(pixels, box) else None
+        return lambda: (pixels, exists)
+
+    def _fetch_chunks(self, codec: Codec, box: tuple[range, ...]) -> Finish | None:
+        """Read the chunks that `box` touches; ``None`` where the library had better do it."""
+        grid = [range(each.start // size * size, each.stop, size) for each, size in zip(box, codec.chunk, strict=True)]
+        if math.prod(map(len, grid)) > MAX_CHUNKS:
+            return None
+        stored: dict[tuple[int, ...], bytes | NDArray[Any] | None] = {}
+        for corner in itertools.product(*grid):
+            chunk = self._stored_chunk(corner)
+            if chunk is False:
+                return None
+            stored[corner] = chunk
+        return partial(self._decode, codec, box, stored)
+
+    def _stored_chunk(self, corner: tuple[int, ...]) -> Any:
+        """Return a chunk as bytes, as pixels if kept, ``None`` if never written, False if only the library can."""
+        if self._kept is not None and self._kept[0] == corner:
+            return self._kept[1]
+        try:
+            skipped, content = self._dataset.id.read_direct_chunk(corner)
+        except RuntimeError as error:
+            if "not allocated" in str(error):
+                return None
+            raise explain(error, self._owner.path, self._name) from error
+        except (OSError, ValueError) as error:
+            raise explain(error, self._owner.path, self._name) from error
+        return content if skipped == 0 else False
+
+    def _decode(self, codec: Codec, box: tuple[range, ...], stored: Mapping[tuple[int, ...], Any]) -> Pixels:
+        pixels = np.empty([len(each) for each in box], self.dtype)
+        exists = None
+        for corner, content in stored.items():
+            inside, target = [], []
+            for start, size, each in zip(corner, codec.chunk, box, strict=True):
+                low, high = max(start, each.start), min(start + size, each.stop)
+                inside.append(slice(low - start, high - start))
+                target.append(slice(low - each.start, high - each.start))
+            if content is None:
+                exists = np.ones(pixels.shape, bool) if exists is None else exists
+                exists[tuple(target)], pixels[tuple(target)] = False, self._filler
+            else:
+                decoded = self._decoded(codec, corner, content, inside)
+                if len(stored) == 1 and decoded.shape == pixels.shape:
+                    return decoded, None
+                pixels[tuple(target)] = decoded
+        return pixels, exists
+
+    def _decoded(
+        self, codec: Codec, corner: tuple[int, ...], content: bytes | NDArray[Any], inside: list[slice]
+    ) -> NDArray[Any]:
+        """Return the part `inside` of one chunk; a chunk of several frames is kept whole for the next frame."""
+        where = f"{self.where} chunk {corner}"
+        if not isinstance(content, bytes):
+            return content[tuple(inside)].copy()
+        if codec.chunk[0] > 1 and math.prod(codec.chunk) * self.dtype.itemsize <= MAX_KEPT_BYTES:
+            whole = codec.decode(content, where)
+            self._kept = (corner, whole)
+            return whole[tuple(inside)].copy()
+        return codec.decode_part(content, inside, where)
 
     def _get(self, selection: Any) -> NDArray[Any]:
         with told_plainly(self._owner.path, self._name):
@@ -140,47 +197,40 @@ class GatedDataset:
             corner = tuple(each.start // size * size for each, size in zip(box, self.chunks, strict=True))
             return self._dataset.id.get_chunk_info_by_coord(corner).byte_offset is None
 
-    def _read_virtual(
-        self, box: tuple[range, ...], depth: int, pieces: Iterator[int]
-    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    @property
+    def _filler(self) -> Any:
+        return np.nan if self.dtype.kind == "f" else self._dataset.fillvalue
+
+    def _fetch_virtual(self, box: tuple[range, ...], depth: int, pieces: Iterator[int]) -> Finish:
         if depth >= MAX_DEPTH:
             raise UnsafeFileError(
                 f"{self.where}: virtual data sets nested deeper than {MAX_DEPTH}, perhaps in a circle."
             )
-        shape = tuple(len(each) for each in box)
-        filler = np.nan if self.dtype.kind == "f" else self._dataset.fillvalue
-        pixels, exists = np.full(shape, filler, self.dtype), np.zeros(shape, bool)
-        for mapping in self._touching(box[0]):
-            if not mapping.touches(box):
-                continue
+        parts: list[tuple[Overlap, Finish]] = []
+        for piece in self._touching(box):
             if next(pieces, None) is None:
                 raise UnsafeFileError(f"{self.where}: one frame is made of more than {MAX_PIECES} pieces.")
-            source = self.source_of(mapping)
-            if source is not None:
-                self._fill(mapping.completed(source.shape), source, (box, pixels, exists), depth, pieces)
-        return pixels, None if exists.all() else exists
+            source = self.source_of(piece)
+            if source is None:
+                continue
+            overlap = piece.completed(source.shape).overlap(box)
+            if overlap is not None and source.holds(overlap[1]):
+                wanted = tuple(range(each.start, each.stop) for each in overlap[1])
+                parts.append((overlap, source.fetch(wanted, depth + 1, pieces)))
+        empty = np.full(tuple(map(len, box)), self._filler, self.dtype)
+        return partial(compose, empty, parts)
 
-    def _touching(self, frames: range) -> list[Mapping]:
+    def holds(self, wanted: tuple[slice, ...]) -> bool:
+        """Return whether the data set reaches as far as `wanted`; a source may hold less than it was promised to."""
+        return len(wanted) == len(self.shape) and all(
+            each.stop <= length for each, length in zip(wanted, self.shape, strict=True)
+        )
+
+    def _touching(self, box: tuple[range, ...]) -> list[Piece]:
         if not self._mappings:
             return []
-        near = (self._first[:, 0] < frames.stop) & (self._first[:, 1] >= frames.start)
-        return [self._mappings[place] for place in np.flatnonzero(near)]
-
-    def _fill(self, mapping: Mapping, source: GatedDataset, into: Filling, depth: int, pieces: Iterator[int]) -> None:
-        """Copy what one source gives into its place; what it does not hold stays marked as absent."""
-        wanted, pixels, exists = into
-        overlap = mapping.overlap(wanted)
-        if overlap is None or len(source.shape) != len(mapping.source):
-            return
-        target, chosen = overlap
-        box = tuple(range(each.start, each.stop) for each in chosen)
-        if any(each.stop > length for each, length in zip(box, source.shape, strict=True)):
-            return  # the source holds less than the virtual data set was promised
-        content, there = source.read(box, depth + 1, pieces)
-        steps = tuple(slice(None, None, each.step) for each in chosen)
-        shape = exists[target].shape
-        pixels[target] = content[steps].reshape(shape)
-        exists[target] = True if there is None else there[steps].reshape(shape)
+        near = (self._first[:, 0] < box[0].stop) & (self._first[:, 1] >= box[0].start)
+        return [self._mappings[place] for place in np.flatnonzero(near) if self._mappings[place].touches(box)]
 
     def never_mapped(self, axis: int) -> tuple[int, ...]:
         """Return the places along `axis` that no piece of a virtual data set fills in any frame."""
@@ -191,7 +241,7 @@ class GatedDataset:
             filled[list(mapping.virtual[axis])] = True
         return tuple(int(place) for place in np.flatnonzero(~filled))
 
-    def source_of(self, mapping: Mapping) -> GatedDataset | None:
+    def source_of(self, mapping: Piece) -> GatedDataset | None:
         """Return the checked source of one piece, ``None`` where it does not exist."""
         file = self._owner.linked(mapping.filename)
         found = file.dataset(mapping.dataset) if hasattr(file, "dataset") else None
@@ -239,58 +289,8 @@ def gate_dataset(dataset: h5py.Dataset, owner: GatedFile, name: str) -> GatedDat
     where = f"{owner.path}:{name}"
     with told_plainly(owner.path, name):
         plist = dataset.id.get_create_plist()  # before the shape: the library may open sources to tell a shape
-        if plist.get_external_count():
-            target = os_text(plist.get_external(0)[0])
-            raise UnsafeFileError(
-                f"{where} keeps its bytes in another file ({target}), which a data file could use to read any file of "
-                f"yours. Copy it with `h5repack IN OUT` where you trust it."
-            )
-        virtual = plist.get_layout() == h5py.h5d.VIRTUAL
-        mappings = read_mappings(plist, where) if virtual else None
-        _check_filters(plist, where)
-        _check_sizes(dataset, where)
+        check_storage(plist, where)
+        mappings = read_mappings(plist, where) if plist.get_layout() == h5py.h5d.VIRTUAL else None
+        check_filters(plist, where)
+        check_sizes(dataset.dtype, dataset.shape, dataset.chunks, where)
         return GatedDataset(dataset, owner, name, mappings)
-
-
-def os_text(name: bytes | str) -> str:
-    """Return a name from a file as text, whatever its bytes."""
-    return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name
-
-
-def _check_filters(plist: h5py.h5p.PropDCID, where: str) -> None:
-    for place in range(plist.get_nfilters()):
-        code = plist.get_filter(place)[0]
-        if code not in FILTERS:
-            raise UnsafeFileError(
-                f"{where} is compressed by filter {code}, which is not among those allowed "
-                f"({', '.join(FILTERS.values())}). Rewrite it with `h5repack -f GZIP=1 IN OUT`."
-            )
-
-
-def _check_sizes(dataset: h5py.Dataset, where: str) -> None:
-    dtype, shape = dataset.dtype, dataset.shape
-    if dtype.kind not in "iufbS" and h5py.check_string_dtype(dtype) is None:
-        raise FileLayoutError(f"{where} holds {dtype}, not numbers. Name another data set.")
-    if shape is None:
-        raise FileLayoutError(f"{where} is empty. Name another data set.")
-    if len(shape) > MAX_DIMENSIONS:
-        raise UnsafeFileError(f"{where} has {len(shape)} dimensions, more than the {MAX_DIMENSIONS} allowed.")
-    chunk = math.prod(dataset.chunks or (1,)) * dtype.itemsize
-    if chunk > MAX_CHUNK_BYTES:
-        raise UnsafeFileError(f"{where} is stored in chunks of {chunk} bytes, more than the {MAX_CHUNK_BYTES} allowed.")
-
-
-def check_frames(dataset: GatedDataset, frame_shape: tuple[int, ...], n_frames: int) -> None:
-    """Refuse frames of a size or number that no detector gives.
-
-    Raises
-    ------
-    UnsafeFileError
-        A frame beyond 512 MiB or more than 10^8 frames.
-    """
-    size = math.prod(frame_shape) * dataset.dtype.itemsize
-    if size > MAX_FRAME_BYTES or n_frames > MAX_FRAMES:
-        raise UnsafeFileError(
-            f"{dataset.where} declares {n_frames} frames of {size} bytes; at most {MAX_FRAMES} frames of "
-            f"{MAX_FRAME_BYTES} bytes are read. Name another data set."
-        )

@@ -1,8 +1,8 @@
 """European XFEL run folders, through EXtra-data, which is imported only when such a folder is opened.
 
 A run lies in one file per module and sequence. EXtra-data writes a small virtual CXI file over them, the same that
-CrystFEL and EXtra-Xwiz read; it is kept in the user's cache folder and opened like any other, with the run folder as data
-root.
+CrystFEL and EXtra-Xwiz read; it is kept in the user's cache folder and opened like any other, with the run folder as
+data root.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def virtual_file(folder: str) -> str:
         from extra_data import RunDirectory
     except ImportError as error:
         raise FileLayoutError(
-            f"{folder} is a European XFEL run, which needs EXtra-data. Install it with `pip install 'sfx-label[facility]'`."
+            f"{folder} is a European XFEL run, which needs EXtra-data:  `pip install 'sfx-label[facility]'`."
         ) from error
     target = os.path.join(_cache_folder(folder), f"{os.path.basename(os.path.realpath(folder))}_virtual.cxi")
     if not os.path.exists(target):
@@ -67,8 +67,8 @@ def _write(run: Any, folder: str, target: str) -> None:
     if len(found) != 1:
         names = ", ".join(str(name) for name, _ in found) or "none"
         raise FileLayoutError(
-            f"{folder} has {len(found)} multi-module detectors ({names}); one is needed. Make a virtual file of the one you "
-            f"want with `extra-data-make-virtual-cxi`, and open that with roots=[{folder!r}]."
+            f"{folder} has {len(found)} multi-module detectors ({names}); one is needed. Make a virtual file of the "
+            f"one you want with `extra-data-make-virtual-cxi`, and open that with roots=[{folder!r}]."
         )
     name, detector = found[0]
     temporary = f"{target}.{os.getpid()}.tmp"

@@ -19,7 +19,7 @@ PAL_BAD = 65535
 
 
 def sacla(file: GatedFile) -> RunLayout | None:
-    """Describe Cheetah files of SACLA: one group ``tag-<id>`` a frame, in alphabetical order (MPCCD tiles or Rayonix)."""
+    """Describe Cheetah files of SACLA: one group ``tag-<id>`` a frame, in alphabetical order (MPCCD or Rayonix)."""
     tags = [name for name in file.names("/") if name.startswith("tag-")]
     if not tags:
         return None
@@ -78,7 +78,7 @@ def pal(file: GatedFile) -> RunLayout | None:
 
 
 def data_group(file: GatedFile) -> RunLayout | None:
-    """Describe ``/data/data`` (early Cheetah, one frame a file; SwissFEL) and ``/data/JF<...>/data`` (SwissFEL Jungfrau)."""
+    """Describe ``/data/data`` (early Cheetah, one frame a file; SwissFEL) and ``/data/JF<...>/data`` (SwissFEL)."""
     jungfraus = [name for name in file.names("/data") if name.startswith("JF") and file.has(f"/data/{name}/data")]
     name = f"/data/{jungfraus[0]}/data" if len(jungfraus) == 1 else "/data/data"
     images = file.dataset(name)

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from sfx_label.errors import FileLayoutError, SfxLabelError
-from sfx_label.frames.dataset import GatedDataset, check_frames
+from sfx_label.frames.dataset import GatedDataset
 from sfx_label.frames.gate import Absent, GatedFile
 from sfx_label.frames.layout import MaskPart, PerFrameValue, RunLayout, Segment, stack_shape
+from sfx_label.frames.limits import check_frames
 from sfx_label.frames.masks import CXI_BAD_BITS, CXI_SATURATED_BIT
 from sfx_label.frames.records import RunMetadata
 
@@ -40,8 +41,8 @@ def stored_frames(dataset: GatedDataset) -> tuple[int, tuple[int, ...], bool]:
         raise FileLayoutError(f"{dataset.where} holds {dataset.dtype}, not pixels. Name another data set.")
     if len(shape) == 5:
         raise FileLayoutError(
-            f"{dataset.where} has shape {shape}: raw AGIPD data, with gain beside signal. Open the corrected (proc) run, or "
-            f"make a virtual CXI file of it with `extra-data-make-virtual-cxi /gpfs/.../proc/rNNNN`."
+            f"{dataset.where} has shape {shape}, raw AGIPD with gain beside signal. Open the corrected run (proc), "
+            f"or make a virtual CXI file of it with `extra-data-make-virtual-cxi /gpfs/.../proc/rNNNN`."
         )
     if len(shape) not in (2, 3, 4):
         raise FileLayoutError(
@@ -49,7 +50,7 @@ def stored_frames(dataset: GatedDataset) -> tuple[int, tuple[int, ...], bool]:
         )
     single = len(shape) == 2
     n_frames, stored = (1, shape) if single else (shape[0], shape[1:])
-    check_frames(dataset, stored, n_frames)
+    check_frames(stored, dataset.dtype.itemsize, n_frames, dataset.where)
     if 0 in stored:
         raise FileLayoutError(f"{dataset.where} has shape {shape}, frames without pixels. Name another data set.")
     dataset.check_sources()
@@ -57,7 +58,7 @@ def stored_frames(dataset: GatedDataset) -> tuple[int, tuple[int, ...], bool]:
 
 
 def idh5(file: GatedFile) -> RunLayout | None:
-    """Describe ``idh5_v1.0``: ``/data/<chunk>/images``, the chunks in alphabetical order, ``/metadata`` (Ke et al. 2018)."""
+    """Describe ``idh5_v1.0`` (CXIDB 76): ``/data/<chunk>/images``, the chunks in alphabetical order, ``/metadata``."""
     version = file.text("/metadata/idh5_version")
     if version is None:
         return None

@@ -75,7 +75,7 @@ class KeyBook:
         return self._fingerprints[path]
 
     def run_fingerprint(self) -> str:
-        """Return the fingerprint of the run: that of its file, or for several files a hash of the first and all names."""
+        """Return the fingerprint of the run: its file's, or for several files a hash of the first and all names."""
         paths = list(dict.fromkeys(segment.path for segment in self._source.layout.segments))
         if not paths:
             return ""

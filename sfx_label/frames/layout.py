@@ -7,7 +7,7 @@ not of its kind. One source (`sfx_label.frames.source`) reads the frames of any 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -150,7 +150,7 @@ class RunLayout:
     frame_shape: tuple[int, int]
     stored_shape: tuple[int, ...]
     dtype: str
-    metadata: RunMetadata = RunMetadata()
+    metadata: RunMetadata = field(default_factory=RunMetadata)
     masks: tuple[MaskPart, ...] = ()
     codes: tuple[int, ...] = ()
     roots: tuple[str, ...] = ()

@@ -23,8 +23,8 @@ def read_mask(mask: Any, layout: RunLayout) -> MaskPart:
     Parameters
     ----------
     mask
-        (rows, columns) array, or the path of a ``.npz`` file (key ``mask``, or its only array), a ``.npy`` file, an image,
-        or ``file.h5:/path``. True or non-zero = good.
+        (rows, columns) array, or the path of a ``.npz`` file (key ``mask``, or its only array), a ``.npy`` file, an
+        image, or ``file.h5:/path``. True or non-zero = good.
     layout
         The run that it is for.
 
@@ -40,8 +40,8 @@ def read_mask(mask: Any, layout: RunLayout) -> MaskPart:
     values = _load(name) if is_path else np.asarray(mask)
     if values.shape not in (layout.frame_shape, layout.stored_shape):
         raise FileLayoutError(
-            f"{name} has shape {values.shape} but the frames have {layout.frame_shape}. Give a mask of the frames' shape, "
-            f"True where a pixel is good."
+            f"{name} has shape {values.shape} but the frames have {layout.frame_shape}. Give a mask of the frames' "
+            f"shape, True where a pixel is good."
         )
     return MaskPart("array", array=values != 0)
 

@@ -93,8 +93,8 @@ def part_mask(
     values = part.array if part.kind == "array" and part.array is not None else load(part, index or 0)
     if values.size != int(np.prod(stored_shape)) or values.shape[-1] != stored_shape[-1]:
         raise FileLayoutError(
-            f"the mask {part.path}:{part.dataset} has shape {values.shape} but the frames have {stored_shape}. Give a mask "
-            f"of the frames' shape, True where a pixel is good."
+            f"the mask {part.path}:{part.dataset} has shape {values.shape} but the frames have {stored_shape}. Give a "
+            f"mask of the frames' shape, True where a pixel is good."
         )
     values = values.reshape(stored_shape)
     if part.kind == "bad_bits":

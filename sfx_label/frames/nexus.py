@@ -75,7 +75,7 @@ def _whole(file: GatedFile) -> Described:
 
 
 def _linked(file: GatedFile, names: list[str]) -> Described:
-    """Follow the links of an Eiger master; a hole in their row keeps its place, missing ones at the end are left out."""
+    """Follow the links of an Eiger master: a hole in the row keeps its place, missing files at the end are left out."""
     segments: list[Segment] = []
     holes: list[tuple[int, str]] = []
     stored, dtype = None, ""
@@ -159,7 +159,7 @@ def _masks(file: GatedFile) -> tuple[MaskPart, ...]:
 
 
 def _codes(dtype: np.dtype[Any], metadata: RunMetadata, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Integrating detectors measure below zero: on a Jungfrau -1 is a value, and only the ends of the range are codes."""
+    """Integrating detectors measure below zero: on a Jungfrau -1 is a value, only the ends of the range are codes."""
     if dtype.kind == "i" and "jungfrau" in (metadata.detector or "").lower():
         return (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     return (*mask_codes(dtype), PILATUS_HOT) if dtype.kind == "i" and is_pilatus(shape) else mask_codes(dtype)

@@ -49,10 +49,10 @@ def open_frames(
     dataset
         HDF5 path of the frames, where the file's layout is not known or another data set is wanted.
     mask
-        (rows, columns) array or file (``.npz`` with key ``mask``, ``.npy``, ``file.h5:/mask``, an image), True or non-zero =
-        good; combined with the file's own mask.
+        (rows, columns) array or file (``.npz`` with key ``mask``, ``.npy``, ``file.h5:/mask``, an image), True or
+        non-zero = good; combined with the file's own mask.
     roots
-        Further folders that links and virtual data sets of the run may point into; the folder of the opened file always may.
+        Further folders that links and virtual data sets of the run may point into, beside that of the opened file.
     geometry
         CrystFEL geometry file by which the panels of a stacked detector are assembled; by default they stay stacked.
 
@@ -88,8 +88,8 @@ def open_frames(
 def _assembled(layout: RunLayout, geometry: str) -> RunLayout:
     if len(layout.stored_shape) < 3:
         raise FileLayoutError(
-            f"{layout.segments[0].path} has frames of {layout.stored_shape}, which have no panels to assemble by {geometry}. "
-            f"Open it without a geometry."
+            f"{layout.segments[0].path} has frames of {layout.stored_shape}, which have no panels to assemble by "
+            f"{geometry}. Open it without a geometry."
         )
     return replace(layout, frame_shape=assembled_shape(layout.stored_shape, geometry), geometry=geometry)
 
@@ -163,8 +163,8 @@ def _join(layouts: list[RunLayout]) -> RunLayout:
     for other in layouts[1:]:
         if (other.stored_shape, other.dtype) != (first.stored_shape, first.dtype):
             raise FileLayoutError(
-                f"{other.segments[0].path} has frames of {other.stored_shape} {other.dtype}, {first.segments[0].path} of "
-                f"{first.stored_shape} {first.dtype}. Open them one by one."
+                f"{other.segments[0].path} has frames of {other.stored_shape} {other.dtype}, {first.segments[0].path} "
+                f"of {first.stored_shape} {first.dtype}. Open them one by one."
             )
     return replace(
         first,

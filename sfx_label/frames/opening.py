@@ -78,8 +78,8 @@ def explain(error: Exception, path: str, dataset: str = "") -> FrameReadError | 
     text, where = str(error), f"{path}:{dataset}" if dataset else path
     if "bad version number" in text or "bad superblock version" in text or "unknown version" in text:
         return FileLayoutError(
-            f"{where} was written by a newer HDF5 than the {h5py.version.hdf5_version} in use here ({text}). Update h5py, "
-            f"or rewrite the file with `h5repack --high=v110 IN OUT` where it was made."
+            f"{where} was written by a newer HDF5 than the {h5py.version.hdf5_version} in use here ({text}). Update "
+            f"h5py, or rewrite the file with `h5repack --high=v110 IN OUT` where it was made."
         )
     if "signature not found" in text:
         return FileLayoutError(f"{where} is not an HDF5 file, or its first bytes are damaged. Copy it again.")

@@ -1,4 +1,4 @@
-"""The small records that travel through the house: a frame's name, what is known of its run, and how its reading went."""
+"""The records that travel through the house: a frame's name, what is known of its run, how its reading went."""
 
 from __future__ import annotations
 

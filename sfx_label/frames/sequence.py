@@ -231,7 +231,7 @@ class Frames(Sequence[NDArray[Any]]):
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of the run: its first file's fingerprint, or for several files a hash of their names."""
+        """16 hexadecimal digits of the run: its file's fingerprint, or for several files a hash over their names."""
         return self._book.run_fingerprint()
 
     def index_of(self, key: FrameKey) -> int:

@@ -23,6 +23,7 @@ from sfx_label.frames.images import read_image
 from sfx_label.frames.layout import MaskPart, PerFrameValue, RunLayout, Segment
 from sfx_label.frames.masks import part_mask, value_mask
 from sfx_label.frames.records import RunMetadata
+from sfx_label.frames.virtual import Finish
 
 __all__ = ["FrameSource", "central_box"]
 
@@ -119,14 +120,13 @@ class FrameSource:
             central_box(self.layout.frame_shape, crop) if plain else tuple(map(range, self.layout.stored_shape))
         )
 
-        def read(dataset: GatedDataset) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        def fetch(dataset: GatedDataset) -> Finish:
             self._check_dataset(dataset, segment, index)
-            wanted = box if segment.single else (range(index, index + 1), *box)
-            pixels, exists = dataset.read(wanted)
-            shape = tuple(len(each) for each in box)
-            return pixels.reshape(shape), self._without_absent_panels(exists, shape)
+            return dataset.fetch(box if segment.single else (range(index, index + 1), *box))
 
-        pixels, exists = self._with_dataset(segment.path, segment.dataset, read)
+        pixels, exists = self._with_dataset(segment.path, segment.dataset, fetch)()  # decoded outside the lock
+        shape = tuple(len(each) for each in box)
+        pixels, exists = pixels.reshape(shape), self._without_absent_panels(exists, shape)
         if plain:
             return pixels, exists
         rows, columns = central_box(self.layout.frame_shape, crop)
@@ -156,7 +156,7 @@ class FrameSource:
         stored = dataset.shape if segment.single else dataset.shape[1:]
         if stored != self.layout.stored_shape:
             raise FrameReadError(
-                f"{dataset.where} has frames of shape {stored}, the run has {self.layout.stored_shape}. Open it by itself."
+                f"{dataset.where} has frames of shape {stored}, the run {self.layout.stored_shape}. Open it by itself."
             )
         if not segment.single and index >= dataset.shape[0]:
             raise FrameReadError(
@@ -209,7 +209,7 @@ class FrameSource:
         return bool(self.layout.segments and (self.layout.masks or self.layout.absent_panels))
 
     def run_mask(self) -> NDArray[np.bool_] | None:
-        """Return the (rows, columns) mask that holds for the whole run, True = good, or ``None`` where there is none."""
+        """Return the (rows, columns) mask of the whole run, True = good, or ``None`` where there is none."""
         with self._lock:
             if self._run_mask is None:
                 self._run_mask = (self._combine(self.layout.segments[0], None),) if self._has_mask else (None,)

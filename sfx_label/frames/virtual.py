@@ -6,20 +6,27 @@ part of a frame that no source provides is known as such.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
 from sfx_label.errors import FileLayoutError, UnsafeFileError
 
-__all__ = ["Mapping", "read_mappings"]
+__all__ = ["Finish", "Overlap", "Piece", "Pixels", "compose", "read_mappings"]
 
 MAX_MAPPINGS = 10**6
 UNLIMITED = h5py.h5s.UNLIMITED
+Pixels = tuple[NDArray[Any], NDArray[np.bool_] | None]  # and which of them exist, None = all
+Finish = Callable[[], Pixels]
+Overlap = tuple[tuple[slice, ...], tuple[slice, ...]]  # in the box that is wanted, in the source
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class Piece:
     """One rectangle of a virtual data set and the rectangle of the source that fills it.
 
     Attributes
@@ -39,7 +46,7 @@ class Mapping:
     source: tuple[range, ...]
     axes: tuple[int, ...]
 
-    def completed(self, shape: tuple[int, ...]) -> Mapping:
+    def completed(self, shape: tuple[int, ...]) -> Piece:
         """Return the mapping for a source of this shape.
 
         Parameters
@@ -64,7 +71,7 @@ class Mapping:
         """Return whether the piece has a place in the box `wanted`."""
         return all(len(_inside(has, wants)) for has, wants in zip(self.virtual, wanted, strict=True))
 
-    def overlap(self, wanted: tuple[range, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
+    def overlap(self, wanted: tuple[range, ...]) -> Overlap | None:
         """Return (slices of the wanted box, slices of the source) where the two meet, else ``None``.
 
         Parameters
@@ -97,7 +104,7 @@ def _as_slice(values: range, origin: int = 0) -> slice:
     return slice(values.start - origin, values[-1] - origin + 1, values.step)
 
 
-def read_mappings(plist: h5py.h5p.PropDCID, where: str) -> tuple[Mapping, ...]:
+def read_mappings(plist: h5py.h5p.PropDCID, where: str) -> tuple[Piece, ...]:
     """Return the mappings of a virtual data set without opening any source.
 
     Parameters
@@ -120,7 +127,7 @@ def read_mappings(plist: h5py.h5p.PropDCID, where: str) -> tuple[Mapping, ...]:
     return tuple(_mapping(plist, place, where) for place in range(count))
 
 
-def _mapping(plist: h5py.h5p.PropDCID, place: int, where: str) -> Mapping:
+def _mapping(plist: h5py.h5p.PropDCID, place: int, where: str) -> Piece:
     filename, dataset = plist.get_virtual_filename(place), plist.get_virtual_dsetname(place)
     if "%" in filename.replace("%%", "") or "%" in dataset.replace("%%", ""):
         raise UnsafeFileError(
@@ -130,7 +137,7 @@ def _mapping(plist: h5py.h5p.PropDCID, place: int, where: str) -> Mapping:
     virtual = _ranges(plist.get_virtual_vspace(place), where)
     source = _ranges(plist.get_virtual_srcspace(place), where)
     axes = _axes(virtual, source, where) if source else ()
-    return Mapping(filename.replace("%%", "%"), dataset.replace("%%", "%"), virtual, source, axes)
+    return Piece(filename.replace("%%", "%"), dataset.replace("%%", "%"), virtual, source, axes)
 
 
 def _ranges(space: h5py.h5s.SpaceID, where: str) -> tuple[range, ...]:
@@ -163,3 +170,23 @@ def _axes(virtual: tuple[range, ...], source: tuple[range, ...], where: str) -> 
         raise FileLayoutError(f"{where} reshapes its sources, which is not supported. Open the sources instead.")
     places = iter(running)
     return tuple(next(places) if len(values) > 1 else -1 for values in source)
+
+
+def compose(pixels: NDArray[Any], parts: Iterable[tuple[Overlap, Finish]]) -> Pixels:
+    """Put the pieces at their places; what no source gives keeps its value and is marked as absent.
+
+    Parameters
+    ----------
+    pixels
+        Filled with what stands for nothing; written to.
+    parts
+        Where each piece goes, and what decodes it.
+    """
+    exists = np.zeros(pixels.shape, bool)
+    for (target, wanted), finish in parts:
+        content, there = finish()
+        steps = tuple(slice(None, None, each.step) for each in wanted)
+        room = exists[target].shape
+        pixels[target] = content[steps].reshape(room)
+        exists[target] = True if there is None else there[steps].reshape(room)
+    return pixels, None if exists.all() else exists

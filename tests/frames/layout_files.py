@@ -137,7 +137,7 @@ PANELS = (16, 32, 40)
 
 
 def write_euxfel_virtual(folder: Path, modules: tuple[int, ...] = tuple(range(16)), n: int = 5) -> Path:
-    """extra-data-make-virtual-cxi of corrected data: (n, 16, ss, fs) floats, one source file a module, data_1 a soft link."""
+    """extra-data-make-virtual-cxi of corrected data: (n, 16, ss, fs) floats, one source file a module."""
     frames = make_frames(n, PANELS, "f4")
     layout = h5py.VirtualLayout(frames.shape, "f4")
     masks = h5py.VirtualLayout(frames.shape, "u4")

@@ -22,7 +22,7 @@ from sfx_label.errors import FrameReadError, SfxLabelError
 from sfx_label.frames.open import open_frames
 from sfx_label.frames.records import FrameKey, FrameStatus
 from sfx_label.frames.source import central_box
-from sfx_label.frames.virtual import Mapping
+from sfx_label.frames.virtual import Piece
 
 
 @pytest.fixture
@@ -323,7 +323,7 @@ def test_mapping_overlap_agrees_with_brute_force(start, step, count, low, length
     virtual = range(start, start + step * (count - 1) + 1, step)
     source = range(source_start, source_start + count)
     wanted = range(low, low + length)
-    mapping = Mapping("f", "d", (virtual, range(4)), (source, range(4)), (0, 1) if count > 1 else (-1, 1))
+    mapping = Piece("f", "d", (virtual, range(4)), (source, range(4)), (0, 1) if count > 1 else (-1, 1))
     overlap = mapping.overlap((wanted, range(1, 3)))
     expected = [(value - low, source[k]) for k, value in enumerate(virtual) if value in wanted]
     if overlap is None:
