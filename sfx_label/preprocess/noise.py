@@ -15,8 +15,7 @@ __all__ = ["Noise", "estimate_noise"]
 SIDE = 15  # px; blocks as large as the spot finder's window
 BLOCKS = 600
 SAMPLE = 4096  # pixels
-DISCRETE = 0.05  # share of pixels of one and the same value from which the noise is that of countable photons
-SPARSE = 0.5  # share from which the background is mostly empty
+SPARSE = 0.5  # share of pixels of one and the same value from which the background is mostly empty
 QUIETEST = 0.04  # least variance as a part of the typical one: a deviation of one fifth
 
 
@@ -29,7 +28,7 @@ class Noise:
     variance
         Median variance of small blocks.
     photon
-        What one photon adds, where the numbers are so small that photons can be told apart; 0 otherwise.
+        What one photon adds, as far as the noise shows its steps; 0 for noise of normal shape.
     """
 
     variance: float
@@ -43,12 +42,12 @@ class Noise:
 
 @compiled
 def _blocks(frame: Any, good: Any, masked: bool, step: int) -> Any:
-    """Mean and variance of blocks of SIDE x SIDE pixels, a block each `step` px, that are mostly good."""
+    """Variance, and third moment over variance, of blocks of SIDE x SIDE mostly good pixels, one each `step` px."""
     rows, columns = (frame.shape[0] - SIDE) // step + 1, (frame.shape[1] - SIDE) // step + 1
     result, n = np.empty((2, max(rows * columns, 0))), 0
     for top in range(0, rows * step, step):
         for left in range(0, columns * step, step):
-            total, squares, count, offset = 0.0, 0.0, 0, 0.0
+            total, squares, cubes, count, offset = 0.0, 0.0, 0.0, 0, 0.0
             for i in range(top, top + SIDE):
                 for j in range(left, left + SIDE):
                     if masked and not good[i, j]:
@@ -56,10 +55,12 @@ def _blocks(frame: Any, good: Any, masked: bool, step: int) -> Any:
                     if count == 0:
                         offset = float(frame[i, j])
                     value = frame[i, j] - offset
-                    total, squares, count = total + value, squares + value * value, count + 1
+                    total, squares, cubes, count = total + value, squares + value**2, cubes + value**3, count + 1
             if 4 * count >= 3 * SIDE * SIDE:
-                result[0, n] = offset + total / count
-                result[1, n] = max(squares / count - (total / count) ** 2, 0.0)
+                mean, square = total / count, squares / count
+                variance = max(square - mean * mean, 0.0)
+                third = cubes / count - 3 * mean * square + 2 * mean**3
+                result[0, n], result[1, n] = variance, third / variance if variance > 0 else 0.0
                 n += 1
     return result[:, :n]
 
@@ -67,8 +68,9 @@ def _blocks(frame: Any, good: Any, masked: bool, step: int) -> Any:
 def estimate_noise(frame: NDArray[Any], good: NDArray[np.bool_] | None) -> Noise:
     """Estimate the noise of a frame.
 
-    The photon is variance over mean above the lowest value (Poisson statistics), taken over the median of blocks, and
-    only where many pixels share one value; in a mostly empty frame it is the smallest step between values.
+    Photons of Poisson statistics that add ``g`` each have a third central moment of ``g`` times their variance,
+    whatever the pedestal; normal noise has none. So the photon is the ratio of the two, as the median over blocks that
+    spots and hot pixels cannot move. In a mostly empty frame it is the first step above the most common value.
 
     Parameters
     ----------
@@ -78,19 +80,16 @@ def estimate_noise(frame: NDArray[Any], good: NDArray[np.bool_] | None) -> Noise
         True where a pixel may be used; None for all.
     """
     step = max(SIDE, int(np.sqrt(frame.size / BLOCKS)))
-    means, variances = _blocks(frame, EMPTY_MASK if good is None else good, good is not None, step)
+    variances, photons = _blocks(frame, EMPTY_MASK if good is None else good, good is not None, step)
     sample = _sample(frame, good)
     if sample.size == 0:
         return Noise(0.0, 0.0)
-    values, counts = np.unique(sample, return_counts=True)
-    share = counts.max() / sample.size
     variance = float(np.median(variances)) if variances.size else float(sample.var())
-    if share < DISCRETE:
-        return Noise(variance, 0.0)
-    if share > SPARSE:
-        return Noise(variance, _smallest_step(frame, good, values))
-    level = float(np.median(means) if means.size else sample.mean()) - float(values[0])
-    return Noise(variance, variance / level if level > 0 else 0.0)
+    values, counts = np.unique(sample, return_counts=True)
+    if counts.max() > SPARSE * sample.size:
+        return Noise(variance, _first_step(frame, good, float(values[counts.argmax()])))
+    varied = photons[variances > 0]
+    return Noise(variance, max(float(np.median(varied)), 0.0) if varied.size else 0.0)
 
 
 def _sample(frame: NDArray[Any], good: NDArray[np.bool_] | None) -> NDArray[np.float64]:
@@ -100,8 +99,7 @@ def _sample(frame: NDArray[Any], good: NDArray[np.bool_] | None) -> NDArray[np.f
     return np.asarray(chosen, np.float64)
 
 
-def _smallest_step(frame: NDArray[Any], good: NDArray[np.bool_] | None, values: NDArray[np.float64]) -> float:
-    """Smallest difference between neighbouring values; of the whole frame if the sample has but one."""
-    if values.size < 2:
-        values = np.unique(frame if good is None else frame[good]).astype(np.float64)
-    return float(np.diff(values).min()) if values.size > 1 else 0.0
+def _first_step(frame: NDArray[Any], good: NDArray[np.bool_] | None, common: float) -> float:
+    """Smallest step upwards from the most common value; 0 in a constant frame."""
+    above = frame[frame > common] if good is None else frame[good & (frame > common)]
+    return float(above.min()) - common if above.size else 0.0

@@ -133,7 +133,7 @@ def _noise_of_sums(frame: Any, good: Any, masked: bool, box: Any, hole: int, lev
 
 @compiled
 def _second_highest(frame: Any, i: int, j: int) -> float:
-    best = -np.finfo(np.float64).max
+    best: float = -np.finfo(np.float64).max
     for p in range(i - 1, i + 2):
         for r in range(j - 1, j + 2):
             if p != i or r != j:
