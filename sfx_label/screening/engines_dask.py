@@ -13,20 +13,24 @@ Tasks carry text and numbers; the results go through :mod:`sfx_label.screening.c
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib import import_module
+from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
 from sfx_label.errors import SfxLabelError
 from sfx_label.screening.engines import Job, Outcome, PartFailure, attempt, claim_gpu, usable_cores
 
-__all__ = ["check_scheduler_address", "run_on_dask", "slurm_cluster"]
+__all__ = ["check_scheduler_address", "local_cluster", "run_on_dask", "slurm_cluster", "slurm_time_seconds"]
 
 TASKS_AHEAD = 3  # per worker: none waits for work, and the scheduler's memory does not grow with the run
+POLL_SECONDS = 0.5
+LOST = "The cluster was lost while this part was done. Start the screening again to go on."
 LOOPBACK = "127.0.0.1"
 SLURM_DEFAULTS: Mapping[str, Any] = {"cores": 4, "memory": "16GB", "walltime": "02:00:00"}
 
@@ -44,27 +48,40 @@ def run_on_dask(job: Job) -> Iterator[Outcome]:
     SfxLabelError
         If Dask is not installed, or a cluster cannot be reached safely.
     """
-    distributed = _dask()
     with ExitStack() as stack:
         client = _connect(job, stack)
         if announce := job.options.get("announce"):
             announce(f"Dask dashboard: {client.dashboard_link}")
-        waiting = list(reversed(job.parts))
-        ahead = TASKS_AHEAD * max(_n_workers(client, job), 1)
-        pool = distributed.as_completed()
-        running = 0
-        while (waiting or running) and not job.stopped:
-            while waiting and running < ahead:
-                pool.add(_submit(client, job, waiting.pop()))
-                running += 1
-            future = next(pool)
-            running -= 1
+        yield from _outcomes(client, job)
+
+
+def _outcomes(client: Any, job: Job) -> Iterator[Outcome]:
+    waiting, running, done = list(reversed(job.parts)), dict[str, Any](), SimpleQueue[Any]()
+    ahead = TASKS_AHEAD * _n_workers(client, job)
+    while (waiting or running) and not job.stopped:
+        while waiting and len(running) < ahead:
+            future = _submit(client, job, waiting.pop())
+            running[future.key] = future
+            future.add_done_callback(done.put)
+        try:
+            future = done.get(timeout=POLL_SECONDS)
+        except Empty:
+            if client.status not in ("running", "connecting"):
+                yield from (PartFailure(_part_of(key), LOST) for key in running)
+                return
+            continue
+        if running.pop(future.key, None) is not None:
             yield _outcome(future)
 
 
 def _submit(client: Any, job: Job, part: str) -> Any:
-    # the key names the part, so two clients of one scheduler share the work
-    return client.submit(screen_on_worker, job.folder, part, job.threads or 1, key=f"sfx-label-{part}", pure=False)
+    # the key names folder and part, so that two clients of one scheduler share the work
+    key = f"sfx-label-{hashlib.sha256(job.folder.encode()).hexdigest()[:12]}-{part}"
+    return client.submit(screen_on_worker, job.folder, part, job.threads or 1, key=key, pure=False)
+
+
+def _part_of(key: str) -> str:
+    return key.rpartition("-")[2]
 
 
 def screen_on_worker(folder: str, part: str, threads: int) -> Outcome:
@@ -75,14 +92,14 @@ def screen_on_worker(folder: str, part: str, threads: int) -> Outcome:
 
 
 def _outcome(future: Any) -> Outcome:
-    part = str(future.key).removeprefix("sfx-label-")
+    part = _part_of(str(future.key))
     if future.status == "finished":
         outcome: Outcome = future.result()
         return outcome
     if future.status == "error":
         error = future.exception()
         return PartFailure(part, f"{type(error).__name__}: {error}")
-    return PartFailure(part, f"The cluster lost this part ({future.status}). Start the screening again to go on.")
+    return PartFailure(part, LOST)
 
 
 def _connect(job: Job, stack: ExitStack) -> Any:
@@ -91,12 +108,13 @@ def _connect(job: Job, stack: ExitStack) -> Any:
     if scheduler:
         check_scheduler_address(scheduler)
         return stack.enter_context(distributed.Client(scheduler, set_as_default=False))
-    cluster = slurm_cluster(slurm, job) if slurm is not None else _local_cluster(job)
+    cluster = slurm_cluster(slurm, job) if slurm is not None else local_cluster(job)
     stack.enter_context(cluster)
     return stack.enter_context(distributed.Client(cluster, set_as_default=False))
 
 
-def _local_cluster(job: Job) -> Any:
+def local_cluster(job: Job) -> Any:
+    """Make a cluster on this machine: processes bound to the loopback, TLS with certificates made for this run."""
     return _dask().LocalCluster(
         n_workers=min(job.workers or usable_cores(), max(len(job.parts), 1)),
         threads_per_worker=1,
@@ -132,7 +150,7 @@ def slurm_cluster(settings: Mapping[str, Any], job: Job) -> Any:
     if fixed := {"security", "protocol", "processes"} & set(settings):
         raise SfxLabelError(f"sfx-label sets {', '.join(sorted(fixed))} itself; leave it out of the SLURM settings.")
     walltime = str(settings.get("walltime", SLURM_DEFAULTS["walltime"]))
-    lifetime = max(_seconds(walltime) - 120, 60)
+    lifetime = max(slurm_time_seconds(walltime) - 120, 60)
     options = {
         **SLURM_DEFAULTS,
         # leave before SLURM kills, and not all at once: parts in hand are finished, and SLURM starts new workers
@@ -146,7 +164,7 @@ def slurm_cluster(settings: Mapping[str, Any], job: Job) -> Any:
     return cluster
 
 
-def _seconds(walltime: str) -> int:
+def slurm_time_seconds(walltime: str) -> int:
     """Return the seconds of a SLURM time: ``[days-]hours:minutes:seconds``, ``minutes:seconds`` or ``minutes``."""
     days, _, clock = walltime.rpartition("-")
     numbers = [int(number) for number in clock.split(":")]
@@ -208,4 +226,4 @@ def _dask() -> Any:
 
 
 def _n_workers(client: Any, job: Job) -> int:
-    return max(len(client.scheduler_info(n_workers=-1)["workers"]), job.workers or 0)
+    return max(len(client.scheduler_info(n_workers=-1)["workers"]), job.workers or 1)
