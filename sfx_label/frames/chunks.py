@@ -29,6 +29,7 @@ __all__ = ["Codec", "codec_of"]
 GZIP, SHUFFLE, BITSHUFFLE = 1, 2, 32008
 PLUGINS = {32004: "lz4", BITSHUFFLE: "bshuf", 32015: "zstd", 32001: "blosc", 32026: "blosc2"}
 REVERSE = 0x0100  # H5Z_FLAG_REVERSE: decompress
+BITSHUFFLE_COMPRESSED = (2, 3)  # its fifth parameter: LZ4, zstd
 HEADER = 12  # bytes before the first block of a compressed bitshuffle chunk: length, block length
 
 
@@ -259,5 +260,10 @@ def codec_of(plist: h5py.h5p.PropDCID, chunk: tuple[int, ...] | None, dtype: np.
     filters = tuple((plist.get_filter(place)[0], plist.get_filter(place)[2]) for place in range(plist.get_nfilters()))
     if chunk is None or not filters or dtype.kind not in "iuf":
         return None
-    known = all(code in (GZIP, SHUFFLE) or (code in PLUGINS and _plugin(code) is not None) for code, _ in filters)
-    return Codec(filters, chunk, dtype) if known else None
+    return Codec(filters, chunk, dtype) if all(_is_known(*each) for each in filters) else None
+
+
+def _is_known(code: int, parameters: tuple[int, ...]) -> bool:
+    if code == BITSHUFFLE and (len(parameters) < 5 or parameters[4] not in BITSHUFFLE_COMPRESSED):
+        return False  # bits put in order but not compressed: such chunks have no header
+    return code in (GZIP, SHUFFLE) or (code in PLUGINS and _plugin(code) is not None)

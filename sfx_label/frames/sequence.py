@@ -14,6 +14,7 @@ from sfx_label.frames.keys import KeyBook, Keys
 from sfx_label.frames.masks import judge
 from sfx_label.frames.records import FrameKey, FrameRead, FrameStatus, RunMetadata
 from sfx_label.frames.source import FrameSource
+from sfx_label.frames.stream import read_ahead
 
 __all__ = ["FrameKey", "FrameRead", "FrameStatus", "Frames", "Keys", "RunMetadata"]
 
@@ -146,6 +147,18 @@ class Frames(Sequence[NDArray[Any]]):
             absent = bool(self._source.place(position)[0].absent)
             return FrameRead(None, FrameStatus.MISSING if absent else FrameStatus.UNREADABLE, str(error))
 
+    def stream(self, threads: int | None = None, crop: int | None = None) -> Iterator[tuple[int, FrameRead]]:
+        """Yield (place, `FrameRead`) for all frames in order, the next ones being read ahead by a few threads.
+
+        Parameters
+        ----------
+        threads
+            How many threads read and decompress, ``None`` for one per processor.
+        crop
+            Side of the central crop in pixels, ``None`` for whole frames.
+        """
+        return read_ahead(self, threads, crop)
+
     def frame_mask(self, index: int) -> NDArray[np.bool_]:
         """Return the good pixels of one frame: the run's mask, the frame's own, and the trusted range.
 
@@ -201,8 +214,8 @@ class Frames(Sequence[NDArray[Any]]):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The file's dtype."""
-        return np.dtype(self._source.layout.dtype)
+        """The file's dtype, in this machine's byte order."""
+        return np.dtype(self._source.layout.dtype).newbyteorder("=")
 
     @property
     def path(self) -> str:

@@ -41,6 +41,11 @@ def central_box(shape: tuple[int, int], size: int | None) -> tuple[range, range]
     return sides[0], sides[1]
 
 
+def native(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the pixels in this machine's byte order; compiled kernels read no other."""
+    return pixels if pixels.dtype.isnative else pixels.astype(pixels.dtype.newbyteorder("="))
+
+
 class FrameSource:
     """The frames of one run.
 
@@ -109,7 +114,7 @@ class FrameSource:
         if segment.absent:
             raise FrameReadError(f"{segment.path} {segment.event_of(offset)}: {segment.absent}")
         if not segment.dataset:
-            image = self._check_shape(read_image(segment.path, segment.index_of(offset)), segment)
+            image = self._check_shape(native(read_image(segment.path, segment.index_of(offset))), segment)
             rows, columns = central_box(self.layout.frame_shape, crop)
             return image[rows.start : rows.stop, columns.start : columns.stop], None
         return self._stored(segment, segment.index_of(offset), crop)
@@ -126,7 +131,7 @@ class FrameSource:
 
         pixels, exists = self._with_dataset(segment.path, segment.dataset, fetch)()  # decoded outside the lock
         shape = tuple(len(each) for each in box)
-        pixels, exists = pixels.reshape(shape), self._without_absent_panels(exists, shape)
+        pixels, exists = native(pixels).reshape(shape), self._without_absent_panels(exists, shape)
         if plain:
             return pixels, exists
         rows, columns = central_box(self.layout.frame_shape, crop)
