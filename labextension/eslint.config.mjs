@@ -13,7 +13,10 @@ export default tseslint.config(js.configs.recommended, ...tseslint.configs.stric
         '@typescript-eslint/no-non-null-assertion': 'off', // indexes of typed arrays inside checked loops
         '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
         '@typescript-eslint/no-confusing-void-expression': 'off',
-        '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: true }],
+        '@typescript-eslint/no-floating-promises': [
+            'error',
+            { ignoreVoid: true, allowForKnownSafeCalls: [{ from: 'package', name: 'test', package: 'node:test' }] }
+        ],
         'no-restricted-properties': ['error', ...banned],
         'no-restricted-syntax': [
             'error',

@@ -24,7 +24,7 @@ const cache = new Map<string, Uint32Array>();
 
 /** The palette of that name, or inverted grey for a name that is not known. */
 export function paletteOf(name: string): Uint32Array {
-  const known = name in ANCHORS ? name : 'inverted grey';
+  const known = Object.hasOwn(ANCHORS, name) ? name : 'inverted grey';
   let palette = cache.get(known);
   if (palette === undefined) {
     palette = interpolate(ANCHORS[known]);

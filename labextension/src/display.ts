@@ -27,7 +27,7 @@ export function defaultDisplay(layer: LayerName): Display {
       raw: { ...DEFAULT_CONTRAST },
       gcn: { ...DEFAULT_CONTRAST },
       // a Bragg pixel stands at the far end of the range that the window allows, whatever the frame
-      lcn: { ...DEFAULT_CONTRAST, mode: 'manual', low: 0, high: 4.5 },
+      lcn: { ...DEFAULT_CONTRAST, mode: 'manual', low: 0, high: 3 },
       difference: { ...DEFAULT_CONTRAST, lowPercentile: 5, highPercentile: 99.9 },
       attention: { ...DEFAULT_CONTRAST, mode: 'manual', low: 0, high: 1 }
     },

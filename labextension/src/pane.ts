@@ -12,7 +12,7 @@ import type { PixelStore } from './pixels';
 import { fit, keepInSight, oneToOne, pan, toFrame, wheelFactor, zoomAt, zoomToBox } from './viewport';
 
 const PROFILE_WIDTH = 96;
-const LCN_TINT: Limits = { low: 1.5, high: 4.5 };
+const LCN_TINT: Limits = { low: 0.5, high: 2.5 };
 const ATTENTION_TINT: Limits = { low: 0.1, high: 1 };
 const NO_LIMITS: Limits = { low: 0, high: 1 };
 

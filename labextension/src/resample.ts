@@ -6,12 +6,16 @@ import type { Plane, Size, Viewport } from './models';
 
 export const OUTSIDE = 65536;
 
-/** First plane pixel below each canvas column (or row), and one past the last; `from > to` outside the plane. */
+/** First plane pixel below each canvas column (or row), and one past the last; `from >= to` outside the plane. */
 export interface Spans {
   from: Int32Array;
   to: Int32Array;
 }
 
+/**
+ * Every canvas pixel looks at the same number of plane pixels, which overlap where the zoom is not a whole number:
+ * the highest of two and the highest of one in turn would lay a grid over the noise.
+ */
 export function spansAlong(
   origin: number,
   scale: number,
@@ -22,11 +26,11 @@ export function spansAlong(
 ): Spans {
   const from = new Int32Array(length);
   const to = new Int32Array(length);
+  const count = Math.max(1, Math.ceil(1 / (scale * step) - 1e-9));
   for (let at = 0; at < length; at++) {
     const first = Math.floor((origin + at / scale - planeStart) / step);
-    const next = Math.floor((origin + (at + 1) / scale - planeStart) / step);
     from[at] = Math.max(0, first);
-    to[at] = Math.min(planeLength, Math.max(first + 1, next));
+    to[at] = Math.min(planeLength, first + count);
   }
   return { from, to };
 }

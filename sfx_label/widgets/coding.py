@@ -77,7 +77,8 @@ def encode(pixels: NDArray[Any], limits: tuple[float, float] | None = None) -> C
         return CodedPlane(np.ascontiguousarray(pixels))
     if limits is not None:
         return _coded(pixels, np.isfinite(pixels), limits[0], (limits[1] - limits[0]) / _MOST, whole=False)
-    good = usable_pixels(pixels)
+    usable = usable_pixels(pixels)
+    good = np.ones(pixels.shape, bool) if usable is None else usable
     if not good.any():
         return CodedPlane(np.full(pixels.shape, _BAD, np.uint16), bad_code=_BAD)
     return _coded(pixels, good, *_line(pixels, good))

@@ -188,7 +188,7 @@ class Labeller(FrameViewer):
         if isinstance(order, str) and order == "disagreement":
             self._set_queue(order, self._session.disputed())
         elif isinstance(order, str) and order in self._orders() and order not in ORDERS:
-            self._courier.ask("", {"layer": "order", "order": order, "position": 0})
+            self._errands.ask("", {"layer": "order", "order": order, "position": 0})
         else:
             name = order if isinstance(order, str) else "own list"
             self._set_queue(name, positions_of(order, len(self._frames), self._seed))
@@ -204,7 +204,7 @@ class Labeller(FrameViewer):
         super()._set_queue(name, queue)
 
     def _measured_order(self, name: str) -> NDArray[np.int64]:
-        """Order that needs a number for each frame; in the courier's thread, since it takes long."""
+        """Order that needs a number for each frame; in an errand's thread, since it takes long."""
         shuffled = positions_of("random", len(self._frames), self._seed)
         some, rest = shuffled[:MOST_MEASURED], shuffled[MOST_MEASURED:]
         if name == "spots":
@@ -255,13 +255,13 @@ class Labeller(FrameViewer):
     def _moved(self, client: str, content: Mapping[str, Any]) -> None:
         super()._moved(client, content)
         if self._model is not None and not self._blind:
-            self._courier.ask(client, {"layer": "score", "position": self.index})
+            self._errands.ask(client, {"layer": "score", "position": self.index})
 
     def _offer_opinion(self, client: str, events: Iterable[Event]) -> None:
         """Say what the model thinks, now that the annotator has decided."""
         for event in events:
             if self._model is not None and self._blind and event.kind is Kind.LABEL and event.position is not None:
-                self._courier.ask(client, {"layer": "score", "position": event.position})
+                self._errands.ask(client, {"layer": "score", "position": event.position})
 
     def _make(self, layer: str, position: int, wish: Mapping[str, Any]) -> tuple[dict[str, Any], Buffers]:
         if layer == "order":

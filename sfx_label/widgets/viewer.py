@@ -28,6 +28,7 @@ _NOT_BUILT = (
     "export default { render({ el }) { el.textContent = "
     "'The front end of sfx-label is not built: run make front in its source folder, then restart the kernel.'; } };"
 )
+_FINDINGS = ("spots", "profile")
 Renderer = Literal["auto", "2d", "webgl2"]
 Buffers = list[memoryview | NDArray[Any] | bytes]
 
@@ -90,7 +91,8 @@ class FrameViewer(anywidget.AnyWidget):
         self._queue = positions_of(order, len(frames), seed)
         self._state_lock = RLock()
         self._from_page = False
-        self._courier = Courier(self._serve)
+        # pictures never wait for spots, nor spots for an order that counts the spots of a whole run
+        self._pictures, self._findings, self._errands = (Courier(self._serve) for _ in range(3))
         super().__init__()
         self.layer = layer
         self.index = self._first()
@@ -113,7 +115,8 @@ class FrameViewer(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Take the viewer off the page and end its thread."""
-        self._courier.close()
+        for courier in (self._pictures, self._findings, self._errands):
+            courier.close()
         super().close()
 
     @traitlets.validate("index")
@@ -161,11 +164,16 @@ class FrameViewer(anywidget.AnyWidget):
     def _handlers(self) -> dict[str, Any]:
         return {
             "hello": self._greet,
-            "want": lambda client, content: self._courier.want(client, content["items"]),
-            "value": lambda client, content: self._courier.ask(client, {**content, "layer": "value"}),
+            "want": self._want,
+            "value": lambda client, content: self._pictures.ask(client, {**content, "layer": "value"}),
             "at": self._moved,
             "order": lambda client, content: setattr(self, "queue", str(content["order"])),
         }
+
+    def _want(self, client: str, content: Mapping[str, Any]) -> None:
+        found = [item for item in content["items"] if item["layer"] in _FINDINGS]
+        self._findings.want(client, found)
+        self._pictures.want(client, [item for item in content["items"] if item["layer"] not in _FINDINGS])
 
     def _broadcast(self, content: Mapping[str, Any], buffers: Buffers | None = None) -> None:
         self.send(dict(content), buffers or [])
@@ -220,7 +228,7 @@ class FrameViewer(anywidget.AnyWidget):
             "wavelengthAngstrom": known.wavelength_angstrom,
         }
 
-    # pictures, in the courier's thread --------------------------------------------------------------------------
+    # pictures, in a courier's thread ----------------------------------------------------------------------------
 
     def _serve(self, client: str, wish: Mapping[str, Any]) -> None:
         """Answer one wish; what goes wrong is answered too, so that no page is left waiting."""
