@@ -39,10 +39,10 @@ def radial_profile(
     liquid_at = 1.0 / setting.solvent_spacing
     side = np.where(reciprocal < liquid_at, 0.24, 0.40)
     liquid = np.exp(-0.5 * ((reciprocal / liquid_at - 1.0) / side) ** 2)
-    rise = (1.0 + (reciprocal / 0.035) ** 2) ** -1.1
+    rise = 1.0 / (1.0 + (reciprocal / 0.07) ** 2)
     air = np.exp(-reciprocal / 0.3)
     total = strengths[0] * setting.solvent * liquid
-    total += strengths[1] * 4.0 * setting.small_angle * rise + strengths[2] * setting.air * air
+    total += strengths[1] * 2.0 * setting.small_angle * rise + strengths[2] * setting.air * air
     for ring in setting.rings:
         total += strengths[3] * _ring(ring, reciprocal)
     for ring in extra:

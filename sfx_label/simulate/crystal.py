@@ -31,14 +31,15 @@ class Crystal:
     ----------
     basis
         (3, 3) a*, b*, c* as columns, 1/Angstrom, in the laboratory frame (beam along +z, rows along +x).
-    size_angstrom, mosaicity, b_factor
-        Domain size in Angstrom, angular spread in radians, fall-off in Angstrom squared.
+    size_angstrom, mosaicity, b_factor, extent_um
+        Domain size in Angstrom, angular spread in radians, fall-off in Angstrom squared, width of the volume in micrometres.
     """
 
     basis: NDArray[np.float64]
     size_angstrom: float
     mosaicity: float
     b_factor: float
+    extent_um: float
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,14 @@ def draw_crystal(setting: CrystalSetting, rng: np.random.Generator) -> Crystal:
             [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
         ]
     )
-    size_um = setting.size_um[0] * np.exp(setting.size_um[1] * rng.standard_normal())
-    mosaic_deg = setting.mosaicity_deg[0] * np.exp(setting.mosaicity_deg[1] * rng.standard_normal())
+    spreads = (setting.size_um, setting.mosaicity_deg, setting.extent_um)
+    size_um, mosaic_deg, extent_um = (float(median * np.exp(spread * rng.standard_normal())) for median, spread in spreads)
     return Crystal(
         basis=rotation @ reciprocal_basis(setting.cell),
-        size_angstrom=float(size_um) * 1e4,
+        size_angstrom=size_um * 1e4,
         mosaicity=float(np.radians(mosaic_deg)),
         b_factor=float(rng.uniform(*setting.b_factor)),
+        extent_um=extent_um,
     )
 
 
@@ -231,7 +233,7 @@ def _spot_covariance(
     radial = np.hypot(direction[:, 0], direction[:, 1])
     two_theta = np.arctan2(radial, direction[:, 2])
     round_variance = (0.4 * wavelength / crystal.size_angstrom * distance) ** 2
-    round_variance += (setting.extent_um * 1e-3 / detector.pixel_mm) ** 2
+    round_variance += (crystal.extent_um * 1e-3 / detector.pixel_mm) ** 2
     stretch = distance / np.cos(two_theta) ** 2 * 2.0 * np.tan(two_theta / 2.0)
     along = round_variance + (beam.bandwidth * stretch) ** 2
     across = round_variance + (crystal.mosaicity * distance * 2.0 * np.sin(two_theta / 2.0)) ** 2

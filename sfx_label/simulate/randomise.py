@@ -130,7 +130,7 @@ def _crystal(longest: float, rng: np.random.Generator) -> CrystalSetting:
         size_um=(_between(rng, 0.08, 1.5), 0.4),
         mosaicity_deg=(_between(rng, 0.01, 0.3), 0.5),
         b_factor=(low, low * float(rng.uniform(1.5, 4.0))),
-        extent_um=_between(rng, 2.0, 80.0),
+        extent_um=(_between(rng, 5.0, 80.0), 0.5),
         several=float(rng.uniform(0.0, 0.4)),
         structure_seed=int(rng.integers(1, 2**31)),
     )

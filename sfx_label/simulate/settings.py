@@ -53,7 +53,8 @@ class CrystalSetting:
     b_factor
         Lowest and highest isotropic fall-off of the intensities, Angstrom squared.
     extent_um
-        Size of the diffracting volume as the detector sees it (one standard deviation), micrometres.
+        Median and log-normal spread of the diffracting volume as the detector sees it (one standard deviation),
+        micrometres.
     several
         Chance that a frame with a crystal holds more than one.
     structure_seed
@@ -66,7 +67,7 @@ class CrystalSetting:
     size_um: Spread = (0.4, 0.3)
     mosaicity_deg: Spread = (0.05, 0.5)
     b_factor: Spread = (25.0, 90.0)
-    extent_um: float = 30.0
+    extent_um: Spread = (40.0, 0.5)
     several: float = 0.1
     structure_seed: int = 1
 
@@ -295,36 +296,44 @@ _HOLDER = Shadow(90.0, along=(-15.0, 15.0), across=(-2.2, 2.2), transmission=0.7
 
 _LN83 = SimulationSetting(
     name="LN83",
-    crystal=CrystalSetting(cell=(72.8, 95.7, 119.1, 90.0, 90.0, 90.0), b_factor=(25.0, 95.0), structure_seed=83),
+    crystal=CrystalSetting(
+        cell=(72.8, 95.7, 119.1, 90.0, 90.0, 90.0),
+        mosaicity_deg=(0.07, 0.6),
+        b_factor=(28.0, 110.0),
+        extent_um=(18.0, 0.7),
+        structure_seed=83,
+    ),
     beam=BeamSetting(wavelength=1.305, distance_mm=148.0),
     background=BackgroundSetting(
-        level=(24.0, 0.45), solvent=0.7, small_angle=0.55, air=0.8, shadows=(_TAPE_EDGE, _HOLDER)
+        level=(22.0, 0.45), solvent=0.6, small_angle=0.75, air=1.5, shadows=(_TAPE_EDGE, _HOLDER)
     ),
-    detector=DetectorSetting(centre_offset_px=(-1.8, 2.4), gain=0.85, point_spread_px=0.47),
-    disturbance=DisturbanceSetting(zingers=1.5),
-    mix=MixSetting((346, 63, 1591), spots_of_a_hit=(60.0, 0.85)),
+    detector=DetectorSetting(centre_offset_px=(-1.8, 2.4), gain=0.86, point_spread_px=0.55, hole_softness_px=3.0),
+    disturbance=DisturbanceSetting(zingers=1.5, zinger_counts=(170.0, 0.6)),
+    mix=MixSetting((346, 63, 1591), spots_of_a_hit=(85.0, 0.75)),
 )
 
 _LN84 = SimulationSetting(
     name="LN84",
     crystal=CrystalSetting(
         cell=(117.0, 224.5, 330.0, 90.0, 90.0, 90.0),
-        mosaicity_deg=(0.02, 0.4),
-        b_factor=(50.0, 230.0),
+        mosaicity_deg=(0.04, 0.4),
+        b_factor=(60.0, 240.0),
+        extent_um=(32.0, 0.6),
         several=0.12,
         structure_seed=84,
     ),
     beam=BeamSetting(wavelength=1.302, distance_mm=185.0),
     background=BackgroundSetting(
-        level=(30.0, 0.35),
+        level=(27.0, 0.35),
         solvent=1.0,
-        small_angle=0.5,
-        air=0.5,
-        rings=(Ring(15.5, 0.16, 0.8),),
-        shadows=(Shadow(90.0, across=(-inf, 0.6), transmission=0.93, softness_mm=0.9),),
+        small_angle=0.6,
+        air=1.0,
+        solvent_spacing=5.2,
+        rings=(Ring(17.5, 0.26, 1.25),),
+        shadows=(Shadow(90.0, across=(-inf, 0.9), transmission=0.92, softness_mm=0.7),),
     ),
-    detector=DetectorSetting(centre_offset_px=(0.6, 3.4), gain=0.92, point_spread_px=0.46),
-    disturbance=DisturbanceSetting(zingers=2.2, ice_spots=0.02),
+    detector=DetectorSetting(centre_offset_px=(0.6, 3.4), gain=1.03, point_spread_px=0.56, hole_softness_px=3.0),
+    disturbance=DisturbanceSetting(zingers=2.2, zinger_counts=(130.0, 0.6), ice_spots=0.02),
     mix=MixSetting((806, 132, 1062), spots_of_a_hit=(80.0, 0.95), crystal_in_a_miss=0.3),
 )
 
@@ -332,22 +341,25 @@ _LO19 = SimulationSetting(
     name="LO19",
     crystal=CrystalSetting(
         cell=(42.6, 52.2, 88.5, 90.0, 90.0, 90.0),
-        mosaicity_deg=(0.08, 0.5),
+        mosaicity_deg=(0.08, 0.7),
         b_factor=(12.0, 50.0),
+        extent_um=(8.0, 0.8),
         several=0.3,
         structure_seed=19,
     ),
     beam=BeamSetting(wavelength=1.181, distance_mm=112.0),
     background=BackgroundSetting(
-        level=(21.0, 0.35),
-        solvent=1.0,
-        small_angle=0.35,
-        air=0.35,
-        shadows=(Shadow(2.5, along=(8.0, inf), across=(-0.5, 0.5), transmission=1.16, softness_mm=0.3),),
+        level=(19.0, 0.35),
+        solvent=0.6,
+        small_angle=0.7,
+        air=0.8,
+        shadows=(Shadow(2.5, along=(8.0, inf), across=(-0.5, 0.5), transmission=0.8, softness_mm=0.3),),
     ),
-    detector=DetectorSetting(centre_offset_px=(-1.8, -0.5), gain=0.68, point_spread_px=0.5),
-    disturbance=DisturbanceSetting(zingers=3.0, ice_spots=0.07, carrier_ring=0.05),
-    mix=MixSetting((730, 151, 1119), spots_of_a_hit=(55.0, 0.9), crystal_in_a_miss=0.5),
+    detector=DetectorSetting(
+        centre_offset_px=(-1.8, -0.5), gain=0.66, point_spread_px=0.56, hole_softness_px=3.0
+    ),
+    disturbance=DisturbanceSetting(zingers=3.0, zinger_counts=(130.0, 0.55), ice_spots=0.06, carrier_ring=0.05),
+    mix=MixSetting((730, 151, 1119), spots_of_a_hit=(55.0, 0.9), crystal_in_a_miss=0.45),
 )
 
 _HARD = SimulationSetting(
@@ -356,17 +368,18 @@ _HARD = SimulationSetting(
         cell=(78.9, 78.9, 160.0, 90.0, 90.0, 90.0),
         laue="4/mmm",
         mosaicity_deg=(0.12, 0.5),
-        b_factor=(60.0, 140.0),
+        b_factor=(50.0, 120.0),
+        extent_um=(50.0, 0.4),
         structure_seed=55,
     ),
     beam=BeamSetting(wavelength=1.33, distance_mm=135.0),
     background=BackgroundSetting(
-        level=(45.0, 0.5), variation=0.25, rings=(Ring(4.5, 0.05, 0.4),), shadows=(_TAPE_EDGE, _HOLDER)
+        level=(45.0, 0.5), variation=0.25, rings=(Ring(4.5, 0.06, 0.3),), shadows=(_TAPE_EDGE, _HOLDER)
     ),
-    detector=DetectorSetting(centre_offset_px=(2.2, -3.1), gain=0.9, point_spread_px=0.6, hot_pixels=2e-5),
-    disturbance=DisturbanceSetting(zingers=4.0, ice_spots=0.08, ice_ring=0.06, arc=0.06),
+    detector=DetectorSetting(centre_offset_px=(2.2, -3.1), gain=0.9, point_spread_px=0.6, hole_softness_px=0.4, hole_value=0.0, hot_pixels=2e-5),
+    disturbance=DisturbanceSetting(zingers=4.0, ice_spots=0.06, ice_ring=0.05, arc=0.05),
     mix=MixSetting(
-        (420, 220, 1360), spots_of_a_hit=(22.0, 0.5), crystal_in_a_miss=0.6, visible_peak=5.5, visible_sum=4.0
+        (450, 130, 1420), spots_of_a_hit=(40.0, 0.7), crystal_in_a_miss=0.4, visible_peak=5.5, visible_sum=3.7
     ),
 )
 
