@@ -12,7 +12,7 @@ import os
 import re
 from typing import Any
 
-from sfx_label.errors import FileLayoutError, FrameReadError
+from sfx_label.errors import FileLayoutError, FrameReadError, SfxLabelError
 
 __all__ = ["is_run_folder", "virtual_file"]
 
@@ -43,16 +43,16 @@ def virtual_file(folder: str) -> str:
         from extra_data import RunDirectory
     except ImportError as error:
         raise FileLayoutError(
-            f"{folder} is a European XFEL run, which needs EXtra-data:  `pip install 'sfx-label[facility]'`."
+            f"{folder} is a European XFEL run, which needs EXtra-data: `pip install 'sfx-label[facility]'`."
         ) from error
     target = os.path.join(_cache_folder(folder), f"{os.path.basename(os.path.realpath(folder))}_virtual.cxi")
     if not os.path.exists(target):
         try:
             with RunDirectory(folder) as run:
                 _write(run, folder, target)
-        except (OSError, ValueError, KeyError) as error:
-            if isinstance(error, FileLayoutError):
-                raise
+        except SfxLabelError:
+            raise
+        except Exception as error:  # EXtra-data raises plain exceptions too
             raise FrameReadError(
                 f"EXtra-data cannot read {folder}: {error}. Check it with `extra-data-validate`."
             ) from error
@@ -86,6 +86,8 @@ def _cache_folder(folder: str) -> str:
     real = os.path.realpath(folder)
     digest = hashlib.sha256(real.encode("utf-8", "surrogateescape"))
     for entry in sorted(os.scandir(real), key=lambda each: each.name):
+        if not RUN_FILE.fullmatch(entry.name):
+            continue  # EXtra-data keeps an index of its own in the folder
         status = entry.stat()
         digest.update(f"{entry.name} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape"))
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
