@@ -1,8 +1,8 @@
 """Learning curves: what each method reaches at each label budget, all labels counted, on the same test frames.
 
-At a budget of ``b`` labels half train and half validate; frames are drawn at random by the seed, smaller budgets are
-part of larger ones, and every budget is tested on the frames that none of them touched. At a budget of 0 a model comes
-from another run: trained on it, or adapted from it.
+Every label of a budget is counted, whether it trains or validates; frames are drawn at random by the seed, smaller
+budgets are part of larger ones, and every budget is tested on the frames that none of them touched. At a budget of 0 a
+model comes from another run: trained on it, or adapted from it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = ["LearningCurves", "PlannedCurves", "finish_curves", "plan_curves", "p
 
 MEASURES = {"balanced_accuracy": "balanced accuracy", "maybe": "recall of Maybe"}
 NEEDS_NO_TARGET_LABELS = ("dann", "mcc")
+FEWEST_TO_VALIDATE = 50  # below, half of the labels hold too few hits to choose anything by
 NEEDS_SOURCE = ("transfer", *NEEDS_NO_TARGET_LABELS)
 Lookup = Callable[[Cell], Outcome | None]
 Key = tuple[str, int, str]
@@ -100,7 +101,8 @@ class LearningCurves:
         notes = (
             "Balanced accuracy in % with its 95 % interval, recall of Maybe, ± standard deviation over seeds, "
             "difference from the spot count with the same labels (≈: inside the 95 % interval), labels in all.",
-            "Half of the labels train, half validate. 0 labels: models of other runs, adapted or as they are.",
+            f"Networks: half of the labels validate, none below {FEWEST_TO_VALIDATE}. 0 labels: models of other runs, "
+            "adapted or as they are.",
         )
         return Grid(f"Learning curves of {run}", columns, tuple(rows), notes)
 
@@ -170,7 +172,8 @@ def _recipes(design: Design, method: str, run: str, budget: int, seed: int) -> l
         return [design.adapted(method, source, run, seed) for source in sources] if budget == 0 else []
     if budget == 0:
         return [design.full(method, source, seed) for source in sources] if method not in NEEDS_SOURCE else []
-    sizes = (budget - budget // 2, budget // 2)
+    validation = budget // 2 if budget >= FEWEST_TO_VALIDATE else 0
+    sizes = (budget - validation, validation)
     if method == "transfer":
         return [design.recipe(method, run, seed, sizes, base=design.full("cnn", source, seed)) for source in sources]
     return [design.recipe(method, run, seed, sizes)]

@@ -17,6 +17,7 @@ from sfx_label.results.study.recipes import Cell, Order, Recipe, Sizes, TestFram
 __all__ = ["TABLES", "Design", "PlannedRow", "PlannedTable", "plan_tables"]
 
 BASELINE = "spot-count"
+WITHOUT_VALIDATION = (BASELINE, "hybrid")  # they fit to every label that was paid for, so all of them train
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,12 @@ class Design:
         more
             Base or target.
         """
+        train, validation = (sum(sizes), 0) if method in WITHOUT_VALIDATION else sizes
         return Recipe(
             method=method,
             run=run,
-            train=sizes[0],
-            validation=sizes[1],
+            train=train,
+            validation=validation,
             seed=seed,
             order=self.order,
             options=tuple(sorted(self.options.get(method, {}).items())),

@@ -81,7 +81,9 @@ def _sections(study: Study) -> tuple[Section, ...]:
     sections = [Section("Runs and splits", _setting(study), (_run_grid(study),))]
     sections.append(Section("Findings", findings(study.tables, study.curves, study.costs)))
     for table in study.tables:
-        sections.append(Section(table.title, (), (table.grid(),), (f"curves table {table.planned.number}",)))
+        sections.append(
+            Section(f"Table {table.planned.number}", (), (table.grid(),), (f"curves table {table.planned.number}",))
+        )
     costs = cost_grid(study.costs, {name: where[name] for name in ("processor", "cores", "tensorflow")})
     sections.append(Section("Table 6", (), (costs,)))
     if study.curves:
@@ -105,10 +107,11 @@ def _without_title(grid: Grid) -> tuple[Any, Any, Any]:
 def _setting(study: Study) -> tuple[str, ...]:
     design = study.design
     order = "in file order, as in the paper" if design.order == "file" else "at random by seed"
+    full, few = design.sizes.full, design.sizes.few
     lines = [
-        f"Frames are split {order}: {design.sizes.full[0]} training and {design.sizes.full[1]} validation labels for "
-        f"fully supervised models, {design.sizes.few[0]} and {design.sizes.few[1]} for weakly supervised ones; the others "
-        f"test. Seeds: {', '.join(map(str, design.seeds))}. Preprocessing: {design.preset}."
+        f"Frames are split {order}: {full[0]} training and {full[1]} validation labels for fully supervised models, "
+        f"{few[0]} and {few[1]} for weakly supervised ones; the others test. "
+        f"Seeds: {', '.join(map(str, design.seeds))}. Preprocessing: {design.preset}."
     ]
     if design.options:
         lines.append(

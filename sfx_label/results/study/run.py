@@ -175,7 +175,8 @@ def _collect(
     finished: bool,
 ) -> Study:
     found = {cell: workshop.outcome(cell) for cell in cells}
-    done = [(cell, outcome) for cell, outcome in found.items() if outcome is not None]
+    in_tables = dict.fromkeys(cell for table in planned for cell in table.cells)
+    done = [(cell, outcome) for cell in in_tables or cells if (outcome := found[cell]) is not None]
     tables = tuple(finish_table(table, found.get) for table in planned)
     learning = finish_curves(curves, found.get) if curves else None
     drawings = draw_figures(workshop, design, tables, learning, figures)
