@@ -196,6 +196,6 @@ def _open_entry(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> 
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
         os.utime(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     return rows if rows.shape == shape and rows.dtype == dtype else None

@@ -217,7 +217,7 @@ class _Loop:
         arrays = {f"now/{name}": value for name, value in self.objective.get_state().items()}
         arrays.update({f"best/{name}": value for name, value in self.best_state.items()})
         for number, variable in enumerate(self.optimizer.variables):
-            arrays[f"optimizer/{number}"] = np.asarray(variable)
+            arrays[f"optimizer/{number}"] = np.array(variable.numpy())
         best = (self.best[0] if math.isfinite(self.best[0]) else 1e300, self.best[1])
         return TrainingState(arrays, epoch, best, self.result.history)
 

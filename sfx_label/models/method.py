@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sfx_label.errors import LeakError, TrainingError
-from sfx_label.models.dataset import Dataset, same_keys
+from sfx_label.models.dataset import Dataset, finite_rows, same_keys
 
 if TYPE_CHECKING:
     from sfx_label.models.bundle import ModelBundle
@@ -134,8 +134,10 @@ class Method:
                 f" {output!r}."
             )
         self._check_classes(train)
+        _check_finite(train)
         if validation is not None:
             _check_pair(train, validation)
+            _check_finite(validation)
 
     def _check_classes(self, train: Dataset) -> None:
         positive = train.positive
@@ -147,6 +149,14 @@ class Method:
                     " needs at least"
                     f" {self.min_per_class} of each class. Label more {name} frames, or take more frames for training."
                 )
+
+
+def _check_finite(data: Dataset) -> None:
+    bad = int(np.sum(~finite_rows(data.X)))
+    if bad:
+        raise TrainingError(
+            f"{bad} frames of {data.name!r} hold NaN or infinity; leave them out, as build_dataset does."
+        )
 
 
 def _check_pair(train: Dataset, validation: Dataset) -> None:

@@ -61,7 +61,7 @@ class Network:
 
     def get_weights(self) -> dict[str, NDArray[np.float32]]:
         """Return copies of all weights by name."""
-        values = {name: np.array(variable, dtype=np.float32) for name, variable in self.variables().items()}
+        values = {name: np.array(variable.numpy(), dtype=np.float32) for name, variable in self.variables().items()}
         mean, scale = self.constants
         return {"input/mean": np.array(mean, np.float32), "input/scale": np.array(scale, np.float32), **values}
 
