@@ -94,11 +94,14 @@ def draw_audit(table: Any, n: int = AUDIT_FRAMES, *, threshold: float | None = N
     priority = _priorities(table, seed)
     numbers = [int(number) for number in np.unique(stratum[stratum >= -1])]
     chosen: list[NDArray[np.int64]] = []
+    turns: list[NDArray[np.float64]] = []
     for number, size in _allocation(scores, stratum, numbers, n).items():
         members = np.flatnonzero(stratum == number)
         chosen.append(members[np.argsort(priority[members], kind="stable")[:size]])
+        turns.append((np.arange(size) + 0.5) / max(size, 1))
     rows = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
-    rows = rows[np.argsort(priority[rows], kind="stable")]
+    # the strata take turns, so that whoever stops labelling early has labels in all of them
+    rows = rows[np.argsort(np.concatenate(turns), kind="stable")] if chosen else rows
     sample = table.take(rows).append_column("stratum", [stratum[rows]])
     return AuditSample(sample, {number: int((stratum == number).sum()) for number in numbers}, border)
 
