@@ -103,7 +103,7 @@ def import_events(
     AnnotationFormatError
         If the file cannot be understood or does not fit the run.
     """
-    if frames.positions.size and int(frames.positions[-1]) != len(frames) - 1:
+    if not _is_whole(frames):
         raise AnnotationFormatError(
             f"annotation files number the frames of the whole run. Received: {len(frames)} selected frames of "
             f"{frames.name}. "
@@ -204,8 +204,8 @@ def annotations_of(
     return found
 
 
-def write_annotations(path: Path, format: str | None, entries: list[Annotation], numbered: bool) -> int:
-    """Write annotations in a format, or in the one that the file's ending stands for.
+def write_annotations(path: Path, format: str | None, entries: list[Annotation], frames: Frames | None) -> int:
+    """Write annotations in a format, or in the one that the file's ending stands for. Returns their number.
 
     Raises
     ------
@@ -213,14 +213,38 @@ def write_annotations(path: Path, format: str | None, entries: list[Annotation],
         If the format is unknown, or numbers frames and these have no numbers.
     """
     name = format or _FORMATS.get(path.suffix.lower(), path.suffix)
-    if name == "expert" and not numbered:
-        raise AnnotationFormatError(
-            f"this format numbers the frames of one run. Received: {path} and no run. Give the run too."
-        )
-    writers = {"csv": write_csv, "json": write_json, "expert": write_expert}
+    if name == "expert":
+        return write_expert(path, _numbered_by_file(path, entries, frames))
+    writers = {"csv": write_csv, "json": write_json}
     if name not in writers:
-        raise AnnotationFormatError(f"unknown format for labels. Received: {name!r}. Known: {', '.join(writers)}.")
+        raise AnnotationFormatError(
+            f"unknown format for labels. Received: {name!r}. Known: expert, {', '.join(writers)}."
+        )
     return writers[name](path, entries)
+
+
+def _numbered_by_file(path: Path, entries: list[Annotation], frames: Frames | None) -> list[Annotation]:
+    """Count the frames of a run file by file, as the readers of this format expect."""
+    if frames is None:
+        raise AnnotationFormatError(
+            f"this format numbers the frames of one run. Received: {path}, no run. Give the run too."
+        )
+    if len(frames.paths) == 1:
+        return entries
+    if not _is_whole(frames):
+        raise AnnotationFormatError(
+            f"this format numbers the frames of each file. Received: a selection of {frames.name} "
+            f"and {len(frames.paths) - 1} other files. Give the whole run, or use CSV."
+        )
+    first: dict[str, int] = {}
+    for position, key in enumerate(frames.keys):
+        first.setdefault(key.path, position)
+    start = [first[frames.keys[entry.number or 0].path] for entry in entries]
+    return [replace(entry, number=(entry.number or 0) - at) for entry, at in zip(entries, start, strict=True)]
+
+
+def _is_whole(frames: Frames) -> bool:
+    return not frames.positions.size or int(frames.positions[-1]) == len(frames) - 1
 
 
 def _annotation(key: FrameKey, number: int | None, label: int, annotator: str) -> Annotation:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePath
 
 from sfx_label.errors import AnnotationFormatError
 from sfx_label.frames.sequence import FrameKey
 from sfx_label.labels.records import Annotation, AnnotationFile
-from sfx_label.labels.resolve import FrameId
+from sfx_label.labels.resolve import FrameId, identity_of
 
 __all__ = ["Matched", "match_annotations"]
 
@@ -72,12 +73,13 @@ class _Places:
 
     def __init__(self, keys: Sequence[FrameKey], annotations: AnnotationFile) -> None:
         self._keys = list(keys)
-        self._path = annotations.path
-        self._by_identity: dict[FrameId, int] | None = None
-        self._by_event: dict[tuple[str, str], list[int]] | None = None
+        self._source = annotations
         self._files: dict[str, list[int]] = {}
         for position, key in enumerate(self._keys):
-            self._files.setdefault(_base(key.path), []).append(position)
+            self._files.setdefault(key.path, []).append(position)
+        self._namesakes: dict[str, list[str]] = {}
+        for path in self._files:
+            self._namesakes.setdefault(_base(path), []).append(path)
         self._foreign: set[str] = set()
         self.elsewhere = 0
 
@@ -98,40 +100,61 @@ class _Places:
         """Names in the file that are not the run's."""
         if not self._foreign:
             return ()
-        named, ours = ", ".join(sorted(self._foreign)[:3]), ", ".join(sorted(self._files)[:3])
+        named, ours = ", ".join(sorted(self._foreign)[:3]), ", ".join(sorted(self._namesakes)[:3])
         return (f"the annotation file names {named}, the run is {ours}: frames were matched by their running number",)
 
+    @cached_property
+    def _by_identity(self) -> dict[FrameId, int]:
+        return {identity_of(key): position for position, key in enumerate(self._keys)}
+
+    @cached_property
+    def _by_event(self) -> dict[tuple[str, str], int]:
+        return {(key.path, key.event): position for position, key in enumerate(self._keys)}
+
     def _of_identity(self, entry: Annotation) -> Sequence[int]:
-        if self._by_identity is None:
-            self._by_identity = {(key.fingerprint, key.dataset, key.index): at for at, key in enumerate(self._keys)}
-        at = self._by_identity.get((entry.fingerprint, entry.dataset, entry.index or 0))
-        return () if at is None else (at,)
+        position = self._by_identity.get((entry.fingerprint, entry.dataset, entry.index or 0))
+        return () if position is None else (position,)
 
     def _of_event(self, entry: Annotation) -> Sequence[int]:
-        if not entry.event:
-            return self._files.get(_base(entry.file), ())
-        if self._by_event is None:
-            self._by_event = {}
-            for at, key in enumerate(self._keys):
-                self._by_event.setdefault((_base(key.path), key.event), []).append(at)
-        return self._by_event.get((_base(entry.file), entry.event), ())
+        path = self._path(entry)
+        if path is None:
+            return ()
+        if entry.event:
+            position = self._by_event.get((path, entry.event))
+            return () if position is None else (position,)
+        if self._source.format != "list" and len(self._files[path]) > 1:
+            raise self._refusal(
+                entry, f"{path} holds several frames, and this does not say which. Give the event (//0, //1, ...)."
+            )
+        return self._files[path]
 
     def _of_number(self, entry: Annotation) -> Sequence[int]:
         if entry.number is None:
-            raise AnnotationFormatError(
-                f"{self._path}, line {entry.line}: this does not say which frame it means. Give 'frame', or 'file' and "
-                "'event'."
-            )
-        own = self._files.get(_base(entry.file)) if entry.file and len(self._files) > 1 else None
-        if entry.file and _base(entry.file) not in self._files:
+            raise self._refusal(entry, "this does not say which frame it means. Give 'frame', or 'file' and 'event'.")
+        frames: Sequence[int] = range(len(self._keys))
+        path = self._path(entry) if entry.file else None
+        if path is not None and len(self._files) > 1:
+            frames = self._files[path]  # a run of several files is numbered file by file
+        elif path is None and entry.file:
             self._foreign.add(_base(entry.file))
-        count = len(self._keys) if own is None else len(own)
-        if entry.number >= count:
-            raise AnnotationFormatError(
-                f"{self._path}, line {entry.line}: frame {entry.number + 1} lies beyond the run, which has "
-                f"{count} frames. Nothing was imported. Open the run that was annotated."
-            )
-        return (entry.number if own is None else own[entry.number],)
+        if entry.number >= len(frames):
+            what = f"frame {entry.number + 1} lies beyond the run, which has {len(frames)} frames."
+            raise self._refusal(entry, f"{what} Nothing was imported. Open the run that was annotated.")
+        return (frames[entry.number],)
+
+    def _path(self, entry: Annotation) -> str | None:
+        """Find the run's file that an annotation names: by its base name, as data moves between folders."""
+        found = self._namesakes.get(_base(entry.file), [])
+        if len(found) > 1:
+            found = [path for path in found if path == entry.file or path.endswith(f"/{entry.file}")]
+            if len(found) != 1:
+                raise self._refusal(
+                    entry, f"the run holds several files called {_base(entry.file)}. Write more of its path."
+                )
+        return found[0] if found else None
+
+    def _refusal(self, entry: Annotation, what: str) -> AnnotationFormatError:
+        return AnnotationFormatError(f"{self._source.path}, line {entry.line}: {what}")
 
 
 def _base(path: str) -> str:

@@ -143,9 +143,8 @@ class LabelStore(LabelWriter):
         AnnotationFormatError
             If the format is unknown, or numbers frames and no run was given.
         """
-        return write_annotations(
-            Path(path), format, annotations_of(self, frames, annotator, disagreement), frames is not None
-        )
+        entries = annotations_of(self, frames, annotator, disagreement)
+        return write_annotations(Path(path), format, entries, frames)
 
     def merge_from(self, other: LabelReader) -> int:
         """Take over the whole history of another store. Returns how many acts were new.

@@ -89,7 +89,7 @@ def read_csv(path: str | Path) -> AnnotationFile:
         header = [name.strip().lower() for name in reader.fieldnames or ()]
         _check_header(file, header)
         reader.fieldnames = header
-        found = tuple(_from_cells(file, reader.line_num, row) for row in reader)
+        found = tuple(_from_cells(file, reader.line_num, _restored(row)) for row in reader)
     except csv.Error as error:
         raise refuse(
             file, reader.line_num, f"this is not a CSV table ({error})", "", "Save it again as CSV, UTF-8"
@@ -169,12 +169,15 @@ def _json_rows(path: Path) -> list[Mapping[str, Any]]:
     return rows
 
 
+def _restored(row: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {name: restore(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+
+
 def _from_cells(path: Path, line: int, row: Mapping[Any, Any]) -> Annotation:
     if None in row or None in row.values():
         raise refuse(path, line, "this row has more or fewer cells than the header", row, "Correct the row")
-    words = {str(name): restore(value) if isinstance(value, str) else value for name, value in row.items()}
     try:
-        return _annotation(line, words)
+        return _annotation(line, row)
     except (ValueError, TypeError, OverflowError) as error:
         raise refuse(path, line, f"a cell cannot be understood ({error})", row, "Correct the row") from error
 
