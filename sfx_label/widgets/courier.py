@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from threading import Condition, Thread
@@ -11,6 +12,7 @@ __all__ = ["Courier"]
 
 _REMEMBERED = 512
 _IDLE_SECONDS = 20.0
+_LOG = logging.getLogger(__name__)
 Message = Mapping[str, Any]
 
 
@@ -20,7 +22,8 @@ class Courier:
     Parameters
     ----------
     serve
-        Makes and sends the answer to one wish of one page: ``serve(client, wish)``. It must not raise.
+        Makes and sends the answer to one wish of one page: ``serve(client, wish)``. What it raises is logged, so that
+        one bad wish does not end the service.
     """
 
     def __init__(self, serve: Callable[[str, Message], None]) -> None:
@@ -64,7 +67,10 @@ class Courier:
 
     def _run(self) -> None:
         while (task := self._next()) is not None:
-            self._serve(*task)
+            try:
+                self._serve(*task)
+            except Exception:
+                _LOG.exception("the wish %r of a page could not be answered", task[1])
 
     def _next(self) -> tuple[str, Message] | None:
         """Wait for a wish; None ends the thread, which starts again with the next wish."""

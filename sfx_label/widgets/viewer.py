@@ -67,6 +67,7 @@ class FrameViewer(anywidget.AnyWidget):
     """
 
     _esm = _BUNDLE.read_text(encoding="utf-8") if _BUNDLE.exists() else _NOT_BUILT
+    _couriers: tuple[Courier, ...] = ()  # also of a viewer that could not be made
     index = traitlets.Int(-1, help="Number of the frame on screen; set it to show another.")
     layer = traitlets.Unicode("raw", help="Layer on screen; set it to show another.")
 
@@ -90,12 +91,14 @@ class FrameViewer(anywidget.AnyWidget):
         self._order_name = order if isinstance(order, str) else "own list"
         self._queue = positions_of(order, len(frames), seed)
         self._state_lock = RLock()
-        self._from_page = False
+        self._from_page = True  # no page is there yet to be told
         # pictures never wait for spots, nor spots for an order that counts the spots of a whole run
-        self._pictures, self._findings, self._errands = (Courier(self._serve) for _ in range(3))
+        self._couriers = tuple(Courier(self._serve) for _ in range(3))
+        self._pictures, self._findings, self._errands = self._couriers
         super().__init__()
         self.layer = layer
         self.index = self._first()
+        self._from_page = False
         self.on_msg(self._receive)
 
     @property
@@ -115,7 +118,7 @@ class FrameViewer(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Take the viewer off the page and end its thread."""
-        for courier in (self._pictures, self._findings, self._errands):
+        for courier in self._couriers:
             courier.close()
         super().close()
 
@@ -158,7 +161,7 @@ class FrameViewer(anywidget.AnyWidget):
         handlers = self._handlers()
         try:
             handlers[content["type"]](str(content["client"]), content)
-        except (SfxLabelError, LookupError, TypeError, ValueError) as error:
+        except (SfxLabelError, traitlets.TraitError, LookupError, TypeError, ValueError) as error:
             self._broadcast({"type": "problem", "message": f"The page and the kernel disagree: {error!r}"})
 
     def _handlers(self) -> dict[str, Any]:
@@ -287,5 +290,7 @@ class FrameViewer(anywidget.AnyWidget):
 
     def _name(self, position: int) -> str:
         """File and event of a frame without the folders, which are nobody's business on a shared screen."""
+        if not 0 <= position < len(self._frames):
+            return f"{self._frames.name}: no frame {position}"
         key = self._frames.keys[position]
         return f"{Path(key.path).name} {key.event}".strip()
