@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,7 +108,8 @@ def start_lab(home: Path, app: str = "lab") -> tuple[Lab, subprocess.Popen[bytes
     folder.mkdir()
     command = [sys.executable, "-m", "jupyter", app, "--no-browser", "--allow-root", f"--port={port}",
                f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--ip=127.0.0.1",
-               "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]  # fmt: skip
+               "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True",
+               "--LabApp.news_url=None"]  # fmt: skip
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     lab = Lab(f"http://127.0.0.1:{port}", token, folder, home / "settings")
@@ -207,6 +210,30 @@ class Notebook:
         ).strip()
 
 
+def write_run(path: Path, n: int = 20, side: int = 160) -> Path:
+    """Frames of Poisson background with as many bright spots as their number; a masked column."""
+    noise = np.random.default_rng(5)
+    frames = noise.poisson(30, (n, side, side)).astype(np.uint16)
+    for i in range(n):
+        for row, column in noise.integers(8, side - 8, (i, 2)):
+            frames[i, row : row + 2, column : column + 2] += np.uint16(400)
+    with h5py.File(path, "w") as file:
+        file["/entry_1/data_1/data"] = frames
+        mask = np.zeros((side, side), np.uint16)
+        mask[:, side // 3] = 1
+        file["/entry_1/data_1/mask"] = mask
+    return path
+
+
+def labeller_cell(run: str, store: str, options: str = 'order="file"', annotator: str = "eve") -> str:
+    return f"""from sfx_label.frames.open import open_frames
+from sfx_label.labels.store import LabelStore
+from sfx_label.widgets.labeller import Labeller
+frames = open_frames({run!r})
+lab = Labeller(frames, LabelStore.open({store!r}, create=True, annotator={annotator!r}), {options})
+lab"""
+
+
 def write_notebook(path: Path, cells: list[str]) -> None:
     body = [
         {"cell_type": "code", "execution_count": None, "id": f"cell{i}", "metadata": {}, "outputs": [], "source": code}
@@ -234,7 +261,7 @@ def wait_drawn(page: Any, position: int | None = None, root: str = ".sfx-root") 
         """([root, position]) => {
             const data = document.querySelector(root)?.dataset;
             const wanted = position ?? data?.position;
-            return data?.drawn !== undefined && data.drawn === `${wanted}/${data.layer}` && data.position === String(wanted);
+            return data !== undefined && data.drawn === `${wanted}/${data.layer}` && data.position === String(wanted);
         }""",
         arg=[root, position],
     )

@@ -29,5 +29,5 @@ def test_own_orders_may_be_lists_masks_generators_and_endless() -> None:
 
 @pytest.mark.parametrize("order", [[0, 5], [-1], "backwards", np.array([True])])
 def test_what_does_not_fit_the_run_is_refused_with_its_value(order: object) -> None:
-    with pytest.raises(SfxLabelError, match="Received|unknown order"):
+    with pytest.raises(SfxLabelError, match=r"Received|unknown order"):
         positions_of(order, 3)  # type: ignore[arg-type]
