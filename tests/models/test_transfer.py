@@ -79,7 +79,7 @@ def test_other_inputs_are_refused_and_named(base, target, pictures, counts) -> N
     spots = train("spot-count", counts([0, 9], [0, 2]))
     with pytest.raises(TrainingError, match="a 'spot-count' model"):
         train("transfer", part, base=spots, **QUICK)
-    with pytest.raises(TrainingError, match="needs base=..."):
+    with pytest.raises(TrainingError, match=r"needs base="):
         train("transfer", part, **QUICK)
     with pytest.raises(TrainingError, match="unfreeze"):
         train("transfer", part, base=base, unfreeze=9, **QUICK)
