@@ -183,6 +183,7 @@ export class WebglPainter implements Painter {
       pairs[2 * i + 1] = spans.to[i]!;
     });
     const texture = (this.spanTextures[slot] ??= this.fresh());
+    gl.activeTexture(gl.TEXTURE7);
     gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RG32I, length, 1, 0, gl.RG_INTEGER, gl.INT, pairs);
     return texture;
@@ -191,12 +192,14 @@ export class WebglPainter implements Painter {
   private colours(table: Uint32Array, width: number): WebGLTexture {
     const { gl } = this;
     const texture = (this.tableTexture ??= this.fresh());
+    gl.activeTexture(gl.TEXTURE7);
     gl.bindTexture(gl.TEXTURE_2D, texture);
     const bytes = new Uint8Array(table.buffer, table.byteOffset, table.byteLength);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, width, table.length / width, 0, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
     return texture;
   }
 
+  /** A texture bound to a unit of its own, so that no upload takes the place of one that is drawn from. */
   private fresh(): WebGLTexture {
     const { gl } = this;
     const texture = gl.createTexture();

@@ -30,8 +30,8 @@ FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 # a cell that is run before all of this holds is silently lost
 READY = """async () => {
     const app = window.jupyterapp;
-    const panel = app && app.shell.currentWidget;
-    if (!panel || !panel.context || !panel.sessionContext) return false;
+    const panel = app?.shell.currentWidget;
+    if (!panel?.context || !panel.sessionContext || !app.commands.hasCommand('notebook:run-all-cells')) return false;
     await panel.context.ready; await panel.sessionContext.ready;
     const kernel = panel.sessionContext.session && panel.sessionContext.session.kernel;
     if (!kernel) return false;
@@ -180,12 +180,7 @@ class Notebook:
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            if self.page.evaluate(READY):
-                return
-            time.sleep(0.1)
-        raise AssertionError("the kernel did not become ready")
+        wait_ready(self.page)
 
     def run_all(self) -> None:
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
@@ -208,6 +203,16 @@ class Notebook:
                 code,
             )
         ).strip()
+
+
+def wait_ready(page: Any) -> None:
+    """Wait until a cell that is run will be run."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if page.evaluate(READY):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the kernel did not become ready")
 
 
 def write_run(path: Path, n: int = 20, side: int = 160) -> Path:
