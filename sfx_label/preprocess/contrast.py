@@ -146,6 +146,8 @@ class Preprocessing:
     @classmethod
     def default(cls, output: Output = "rwd") -> Self:
         """Take what measured best on independent simulations."""
+        if output in ("spots", "features"):
+            return cls(output, crop=None, masked=True)
         return cls(output)
 
     @classmethod

@@ -19,6 +19,7 @@ ROUNDS = 4
 FEWEST_PIXELS = 40  # good background pixels around a seed
 FEWEST_IN_SECTOR = 8
 FEWEST_SUMS = 30
+GROWN = 5.0  # deviations; summits from here on take their pixels, so that a lower cut changes no stronger spot
 FOOT = 3.0  # deviations above background that a pixel of a spot has at least
 
 
@@ -220,7 +221,7 @@ def judge_seeds(frame: Any, good: Any, masked: bool, seeds: Any, settings: Any, 
         count = _take_annulus(frame, good, masked, box, hole, values, places)
         mean, variance, reach, accepted = _clipped(values, count, floor)
         variance = max(variance, least)
-        if accepted < FEWEST_PIXELS or _significance(-mean, variance, photon) < limits[0]:
+        if accepted < FEWEST_PIXELS or _significance(-mean, variance, photon) < min(limits[0], GROWN):
             continue
         rim = max(_highest_side(values, places, count, mean, reach), _highest_arm(values, places, count, scratch))
         spot, level = spots[n], peak + mean
