@@ -87,6 +87,7 @@ class Workshop:
         Stopped
             If somebody asked to stop before it was finished.
         """
+        self._check_stop()
         try:
             bundle, costs = self.model(cell.recipe)
             outcome = self._test(bundle, costs, cell)
