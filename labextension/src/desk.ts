@@ -87,7 +87,7 @@ export class Desk {
     const left = target - standing.labelled;
     const rest = left <= 0 ? 'target reached' : `${durationText(pace.secondsFor(left))} left`;
     this.progress.textContent = `${standing.labelled} of ${target} · ${rate} · ${rest}`;
-    const rateText = total === 0 ? '' : ` · hit rate ${((100 * hit) / total).toFixed(0)} %`;
+    const rateText = total === 0 ? '' : ` · hit rate ${((100 * hit) / total).toFixed(0)}\u00a0%`;
     this.tally.textContent = `● ${hit} hit  ◐ ${maybe} maybe  ○ ${miss} miss${rateText}`;
     const now = standing.label >= 0 ? labelText(standing.label) : standing.passed || 'no label yet';
     this.place.textContent = `${standing.place + 1} of ${standing.length} in the queue · ${now}`;

@@ -11,7 +11,6 @@ import { baseSheet, makePainter, maskSheet, tintSheet, type Painter, type Sheet 
 import type { PixelStore } from './pixels';
 import { fit, keepInSight, oneToOne, pan, toFrame, wheelFactor, zoomAt, zoomToBox } from './viewport';
 
-const PROFILE_WIDTH = 96;
 const LCN_TINT: Limits = { low: 0.5, high: 2.5 };
 const ATTENTION_TINT: Limits = { low: 0.1, high: 1 };
 const NO_LIMITS: Limits = { low: 0, high: 1 };
@@ -54,7 +53,8 @@ export class FramePane {
     this.message.hidden = true;
     this.whole = { x: 0, y: 0, width: setup.run.width, height: setup.run.height };
     this.listen();
-    new ResizeObserver(() => this.resize()).observe(this.stage);
+    this.resizing.observe(this.stage);
+    this.theming.observe(document.body, { attributes: true });
   }
 
   get rendererKind(): string {
@@ -157,6 +157,8 @@ export class FramePane {
   }
 
   dispose(): void {
+    this.resizing.disconnect();
+    this.theming.disconnect();
     this.painter.dispose();
   }
 
@@ -208,7 +210,7 @@ export class FramePane {
     this.size = { width: Math.round(width * ratio), height: Math.round(height * ratio) };
     this.painter.resize(this.size);
     Object.assign(this.marks, this.size);
-    Object.assign(this.beside, { width: PROFILE_WIDTH * ratio, height: this.size.height });
+    Object.assign(this.beside, { width: Math.round(this.beside.clientWidth * ratio), height: this.size.height });
     this.background = themeBackground(this.stage);
     if (this.fitted === null) {
       this.view = { ...this.view, scale: (this.view.scale * ratio) / before };
@@ -296,6 +298,9 @@ export class FramePane {
     this.events.hovered(at === null ? null : toFrame(this.view, this.size, at), spot);
   }
 
+  private readonly resizing = new ResizeObserver(() => this.resize());
+  /** JupyterLab names its theme in an attribute of the page; the lines beside the frame take its colours. */
+  private readonly theming = new MutationObserver(() => this.drawLines());
   private readonly painter: Painter;
   private readonly stage: HTMLElement;
   private readonly marks = make('canvas', { class: 'sfx-marks', attributes: { 'aria-hidden': 'true' } });

@@ -14,7 +14,8 @@ from sfx_label.frames.open import open_frames
 from sfx_label.labels.events import Kind
 from sfx_label.labels.scheme import UNLABELLED
 from sfx_label.labels.store import LabelStore
-from tests.browser.conftest import Lab, labeller_cell, snapshot, wait_drawn, write_run
+from tests.browser.conftest import snapshot, wait_drawn
+from tests.browser.lab_server import Lab, labeller_cell, write_run
 
 ROOT = ".sfx-root"
 VALUES = {"h": 2, "m": 1, "x": 0, "j": 2, "l": 1, "k": 0, "1": 2, "2": 1, "3": 0}

@@ -11,7 +11,8 @@ import pytest
 from sfx_label.frames.open import open_frames
 from sfx_label.preprocess.contrast import Preprocessing
 from sfx_label.widgets.layers import FrameLayers
-from tests.browser.conftest import ROOT, Lab, labeller_cell, snapshot, wait_drawn, wait_ready, write_notebook, write_run
+from tests.browser.conftest import snapshot, wait_drawn, wait_ready
+from tests.browser.lab_server import ROOT, Lab, labeller_cell, write_notebook, write_run
 
 AXE = ROOT / "labextension/node_modules/axe-core/axe.min.js"
 VIEWER = """from sfx_label.frames.open import open_frames
