@@ -17,6 +17,7 @@ import numpy as np
 from sfx_label.screening.audit import _allocation, _strata
 from sfx_label.screening.missed import Stratum, missed_hits
 
+THRESHOLD = 0.1  # chosen for recall, as for a run whose rejected frames are deleted
 RUNS = {
     "3 % hits, good model": (0.03, 0.5, 0.0),
     "6 % hits, good model": (0.06, 0.5, 0.0),
@@ -28,9 +29,14 @@ RUNS = {
 
 
 def simulate_run(hit_rate: float, spread: float, shift: float, rng: np.random.Generator, n: int = 100_000):
-    """Return scores and truth: hits have 3 logits more evidence on average, misses 3 less."""
+    """Return scores and truth; without ``spread`` and ``shift`` the score is the true chance of a hit.
+
+    Hits and misses differ by two normal distributions 3.3 standard deviations apart.
+    """
     is_hit = rng.random(n) < hit_rate
-    evidence = rng.normal(np.where(is_hit, 3.0, -3.0), 1.8) + np.log(hit_rate / (1 - hit_rate)) - shift
+    separation, deviation = 3.0, 1.8
+    measured = rng.normal(np.where(is_hit, separation, -separation), deviation)
+    evidence = 2 * separation / deviation**2 * measured + np.log(hit_rate / (1 - hit_rate)) - shift
     return 1 / (1 + np.exp(-(evidence + rng.normal(0, spread, n)))), is_hit
 
 
@@ -46,7 +52,7 @@ def audit(sizes, hits, wanted, rng):
 def coverage(name: str, n_labels: int, audits: int, seed: int) -> dict[str, object]:
     rng = np.random.default_rng(seed)
     scores, is_hit = simulate_run(*RUNS[name], rng)
-    stratum = _strata(scores, 0.5)
+    stratum = _strata(scores, THRESHOLD)
     numbers = [int(number) for number in np.unique(stratum)]
     sizes = {number: int((stratum == number).sum()) for number in numbers}
     hits = {number: int((is_hit & (stratum == number)).sum()) for number in numbers}

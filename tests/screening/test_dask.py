@@ -211,7 +211,7 @@ def test_jobs_of_a_slurm_cluster(
     queue = tmp_path / "bin"
     queue.mkdir()
     scripts = {
-        "sbatch": f"cp $1 {tmp_path}/job.sh; setsid bash $1 >{tmp_path}/job.out 2>&1 & echo Submitted batch job $!",
+        "sbatch": f"cp $1 {tmp_path}/job.sh; setsid bash {tmp_path}/job.sh >{tmp_path}/job.out 2>&1 & echo Submitted batch job $!",
         "scancel": "kill -- -$1 2>/dev/null; true",
     }
     for name, body in scripts.items():
@@ -225,7 +225,7 @@ def test_jobs_of_a_slurm_cluster(
         "    print(result.complete, result.failures)\n"
     )
     command = [sys.executable, tmp_path / "slurm_it.py", bundle_folder, run, tmp_path / "out"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert result.stdout.split() == ["True", "()"], result.stderr[-2000:]
     assert results_of(tmp_path / "out") == results_of(expected.folder)
     job = (tmp_path / "job.sh").read_text()
