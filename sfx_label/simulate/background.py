@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sfx_label.simulate.geometry import Geometry
 from sfx_label.simulate.kernels import paint_background
-from sfx_label.simulate.settings import BackgroundSetting, BeamSetting, DetectorSetting, Ring, Shadow
+from sfx_label.simulate.settings import BackgroundSetting, Ring, Shadow, SimulationSetting
 
 __all__ = ["CENTRAL_CROP", "Backdrop", "central_slices", "radial_profile"]
 
 CENTRAL_CROP = 724
-"""Side of the central crop (pixels) in which spots are counted and the level is defined, as in the paper's section 3.1."""
+"""Side in pixels of the central crop in which spots are counted and the level is defined, as in the paper."""
 
 STEPS_PER_PIXEL = 4
 
@@ -35,7 +36,7 @@ def radial_profile(
     strengths: NDArray[np.float64],
     extra: tuple[Ring, ...] = (),
 ) -> NDArray[np.float64]:
-    """Give the scatter against 1/d (1/Angstrom) in arbitrary units; ``strengths`` (4,) scale liquid, rise, air and rings."""
+    """Give the scatter against 1/d (1/Angstrom), relative; ``strengths`` (4,) scale liquid, rise, air and rings."""
     liquid_at = 1.0 / setting.solvent_spacing
     side = np.where(reciprocal < liquid_at, 0.24, 0.40)
     liquid = np.exp(-0.5 * ((reciprocal / liquid_at - 1.0) / side) ** 2)
@@ -76,37 +77,30 @@ class Backdrop:
     share: NDArray[np.float64]
 
     @classmethod
-    def build(
-        cls,
-        background: BackgroundSetting,
-        beam: BeamSetting,
-        detector: DetectorSetting,
-        centre: tuple[float, float],
-        shape: tuple[int, int],
-    ) -> Backdrop:
-        """Work out the maps for a frame of ``shape`` with the beam at ``centre`` (fast, slow), pixels."""
-        y, x = np.indices(shape, dtype=np.float64)
-        x, y = x - centre[0], y - centre[1]
+    def build(cls, setting: SimulationSetting, geometry: Geometry) -> Backdrop:
+        """Work out the maps of a run."""
+        detector, share_along = setting.detector, setting.beam.polarisation
+        y, x = np.indices(geometry.shape, dtype=np.float64)
+        x, y = x - geometry.centre[0], y - geometry.centre[1]
         radius = np.hypot(x, y)
-        tangent = radius * detector.pixel_mm / beam.distance_mm
-        cosine = 1.0 / np.sqrt(1.0 + tangent**2)
-        scale = detector.pixel_mm / beam.distance_mm * cosine
-        polarised = beam.polarisation * (1 - (x * scale) ** 2) + (1 - beam.polarisation) * (1 - (y * scale) ** 2)
-        weight = polarised * cosine**3
-        for shadow in background.shadows:
-            weight *= _transmission(shadow, x * detector.pixel_mm, y * detector.pixel_mm)
+        cosine = 1.0 / np.sqrt(1.0 + (radius / geometry.distance_px) ** 2)
+        scale = cosine / geometry.distance_px
+        weight = share_along * (1 - (x * scale) ** 2) + (1 - share_along) * (1 - (y * scale) ** 2)
+        weight *= cosine**3
+        for shadow in setting.background.shadows:
+            weight *= _transmission(shadow, x * geometry.pixel_mm, y * geometry.pixel_mm)
         if detector.hole_radius_px > 0:
-            weight *= 0.5 * (1.0 + np.tanh((radius - detector.hole_radius_px) / max(detector.hole_softness_px, 1e-3)))
+            softness = max(detector.hole_softness_px, 1e-3)
+            weight *= 0.5 * (1.0 + np.tanh((radius - detector.hole_radius_px) / softness))
         index = np.rint(radius * STEPS_PER_PIXEL).astype(np.uint16)
-        steps = np.arange(int(index.max()) + 1) / STEPS_PER_PIXEL * detector.pixel_mm / beam.distance_mm
-        reciprocal = 2.0 * np.sin(np.arctan(steps) / 2.0) / beam.wavelength
-        crop = central_slices(shape)
-        lit = max(1, np.count_nonzero(radius[crop] > detector.hole_radius_px))
-        share = np.bincount(index[crop].ravel(), weight[crop].ravel(), minlength=len(steps)) / lit
+        reciprocal = geometry.reciprocal(np.arange(int(index.max()) + 1) / STEPS_PER_PIXEL)
+        crop = central_slices(geometry.shape)
+        lit = np.count_nonzero(radius[crop] > detector.hole_radius_px)
+        share = np.bincount(index[crop].ravel(), weight[crop].ravel(), minlength=len(reciprocal)) / lit
         return cls(index, weight.astype(np.float32), reciprocal, share)
 
     def paint(self, profile: NDArray[np.float64], level: float, out: NDArray[np.float32]) -> None:
-        """Fill ``out`` (H, W) with ``profile`` so scaled that its mean over the central crop outside the hole is ``level``."""
+        """Fill ``out`` (H, W) with ``profile``, its mean over the central crop outside the hole being ``level``."""
         mean = float(self.share @ profile)
         scaled = (profile * (level / max(mean, 1e-12))).astype(np.float32)
         paint_background(scaled, self.radius_index, self.weight, out)

@@ -28,7 +28,7 @@ class Visibility:
     Parameters
     ----------
     ratio
-        (n,) the spot's noise-free peak or 3x3 sum over what the setting asks for, the smaller of the two; visible from 1 on.
+        (n,) noise-free peak or 3x3 sum over what the setting asks for, the smaller of the two; visible from 1 on.
     peak
         (n,) noise-free highest pixel, counts.
     central
@@ -72,7 +72,7 @@ def measure_visibility(
 
 
 def scale_for(visible: Visibility, wanted: int, rng: np.random.Generator) -> float | None:
-    """Give the factor that makes exactly ``wanted`` spots of the central crop visible, or ``None`` where it has too few.
+    """Give the factor that makes exactly ``wanted`` spots of the central crop visible; ``None`` where it has too few.
 
     The threshold then lies half-way (in the logarithm) between the last visible and the first hidden spot.
     """

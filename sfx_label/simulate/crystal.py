@@ -2,9 +2,9 @@
 
 Ewald construction: a lattice point G diffracts when k0 + G lies near the sphere of radius 1/wavelength. Simplified: the
 shape of each lattice point is one normal distribution (domain size, mosaic spread and bandwidth added in quadrature)
-instead of nanoBragg's interference function summed over domains; intensities follow Wilson's acentric statistics
-(Acta Cryst. 2, 318, 1949) by a hash of the symmetry-reduced indices instead of a protein's structure factors; screw axes
-remove no reflections; no absorption by the crystal; the beam divergence counts as mosaic spread.
+instead of an interference function summed over domains; intensities follow Wilson's acentric statistics (Acta Cryst. 2,
+318, 1949) by a hash of the symmetry-reduced indices instead of a protein's structure factors; screw axes remove no
+reflections; no absorption by the crystal; the beam divergence counts as mosaic spread.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sfx_label.simulate.geometry import Geometry
 from sfx_label.simulate.kernels import near_ewald_sphere
-from sfx_label.simulate.settings import BeamSetting, Cell, CrystalSetting, DetectorSetting
+from sfx_label.simulate.settings import BeamSetting, Cell, CrystalSetting
 
 __all__ = ["Crystal", "Reflections", "draw_crystal", "reciprocal_basis", "reflections_on_detector", "wilson_intensity"]
 
@@ -32,7 +33,8 @@ class Crystal:
     basis
         (3, 3) a*, b*, c* as columns, 1/Angstrom, in the laboratory frame (beam along +z, rows along +x).
     size_angstrom, mosaicity, b_factor, extent_um
-        Domain size in Angstrom, angular spread in radians, fall-off in Angstrom squared, width of the volume in micrometres.
+        Domain size in Angstrom, angular spread in radians, fall-off in Angstrom squared, and the width of the
+        diffracting volume in micrometres.
     """
 
     basis: NDArray[np.float64]
@@ -44,7 +46,17 @@ class Crystal:
 
 @dataclass(frozen=True)
 class Reflections:
-    """Spots of one or more crystals: positions in pixels (fast ``x``, slow ``y``), relative photons, covariance (n, 3) in px^2."""
+    """Spots of one or more crystals.
+
+    Parameters
+    ----------
+    x, y
+        (n,) positions along the fast and the slow axis, pixels.
+    photons
+        (n,) photons, relative until they are scaled.
+    covariance
+        (n, 3) spread on the detector as xx, xy, yy, px^2.
+    """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -97,7 +109,9 @@ def draw_crystal(setting: CrystalSetting, rng: np.random.Generator) -> Crystal:
         ]
     )
     spreads = (setting.size_um, setting.mosaicity_deg, setting.extent_um)
-    size_um, mosaic_deg, extent_um = (float(median * np.exp(spread * rng.standard_normal())) for median, spread in spreads)
+    size_um, mosaic_deg, extent_um = (
+        float(median * np.exp(spread * rng.standard_normal())) for median, spread in spreads
+    )
     return Crystal(
         basis=rotation @ reciprocal_basis(setting.cell),
         size_angstrom=size_um * 1e4,
@@ -108,42 +122,33 @@ def draw_crystal(setting: CrystalSetting, rng: np.random.Generator) -> Crystal:
 
 
 def reflections_on_detector(
-    crystal: Crystal,
-    setting: CrystalSetting,
-    beam: BeamSetting,
-    detector: DetectorSetting,
-    wavelength: float,
-    centre: tuple[float, float],
-    shape: tuple[int, int],
+    crystal: Crystal, setting: CrystalSetting, beam: BeamSetting, geometry: Geometry
 ) -> Reflections:
-    """Give every spot of ``crystal`` on a detector of ``shape`` whose beam centre is at ``centre`` (fast, slow), pixels.
+    """Give every spot of ``crystal`` on the detector, for a pulse of the geometry's wavelength.
 
     The photons are relative: Wilson intensity x exp(-B / 2 d^2) x polarisation x exp(-e^2 / 2 s^2) / s, where e is the
-    distance from the Ewald sphere and s the width of the lattice point along it. The 1/s plays the part that the Lorentz
-    factor has for a rotated crystal: a wide point is hit more often and more weakly.
+    distance from the Ewald sphere and s the width of the lattice point along it. The 1/s plays the part that the
+    Lorentz factor has for a rotated crystal: a wide point is hit more often and more weakly.
     """
-    d_min = _finest_spacing(beam, detector, wavelength, centre, shape)
-    indices = _near_sphere(crystal, setting, beam, wavelength, d_min)
-    g = indices @ crystal.basis.T
-    scattered = g + np.array([0.0, 0.0, 1.0 / wavelength])
+    wave = 1.0 / geometry.wavelength
+    indices = _near_sphere(crystal, setting, beam, geometry)
+    lattice_points = indices @ crystal.basis.T
+    scattered = lattice_points + np.array([0.0, 0.0, wave])
     length = np.linalg.norm(scattered, axis=1)
     direction = scattered / length[:, None]
-    squared = np.einsum("ij,ij->i", g, g)
-    width = _excitation_width(crystal, beam, wavelength, squared)
-    excitation = (length - 1.0 / wavelength) / width
-    partiality = np.exp(-0.5 * excitation**2) / (width * crystal.size_angstrom)
-    polarised = _polarisation(direction, beam.polarisation)
-    photons = wilson_intensity(indices, setting) * np.exp(-0.5 * crystal.b_factor * squared) * polarised * partiality
-    with np.errstate(divide="ignore"):
-        scale = np.where(direction[:, 2] > 0.05, beam.distance_mm / detector.pixel_mm / direction[:, 2], np.inf)
-        x, y = direction[:, 0] * scale + centre[0], direction[:, 1] * scale + centre[1]
-    covariance = _spot_covariance(crystal, setting, beam, detector, wavelength, direction)
-    inside = (x > -0.5) & (x < shape[1] - 0.5) & (y > -0.5) & (y < shape[0] - 0.5) & (photons > 0.0)
-    return Reflections(x, y, photons, covariance).keep(inside)
+    squared = np.einsum("ij,ij->i", lattice_points, lattice_points)
+    width = _excitation_width(crystal, beam, geometry.wavelength, squared)
+    partiality = np.exp(-0.5 * ((length - wave) / width) ** 2) / (width * crystal.size_angstrom)
+    fall_off = np.exp(-0.5 * crystal.b_factor * squared)
+    photons = wilson_intensity(indices, setting) * fall_off * _polarisation(direction, beam.polarisation) * partiality
+    x, y = geometry.project(direction)
+    rows, columns = geometry.shape
+    inside = (x > -0.5) & (x < columns - 0.5) & (y > -0.5) & (y < rows - 0.5) & (photons > 0.0)
+    return Reflections(x, y, photons, _spot_covariance(crystal, beam, geometry, direction)).keep(inside)
 
 
 def wilson_intensity(indices: NDArray[np.int64], setting: CrystalSetting) -> NDArray[np.float64]:
-    """Give |E|^2 of each (h, k, l), mean 1, exponential, equal for equivalent reflections, 0 for those the centring removes."""
+    """Give |E|^2 of each (h, k, l): exponential, mean 1, equal for equivalents, 0 where the centring removes it."""
     reduced = _symmetry_reduced(indices, setting.laue).astype(np.uint64)
     with np.errstate(over="ignore"):
         mixed = np.full(len(indices), (setting.structure_seed * 0x9E3779B97F4A7C15) % 2**64, np.uint64)
@@ -158,15 +163,15 @@ def wilson_intensity(indices: NDArray[np.int64], setting: CrystalSetting) -> NDA
 
 
 def _symmetry_reduced(indices: NDArray[np.int64], laue: str) -> NDArray[np.int64]:
-    h, k, l = indices.T
+    h, k, ell = indices.T
     if laue == "mmm":
         return np.abs(indices)
     if laue == "4/mmm":
-        return np.stack([np.maximum(abs(h), abs(k)), np.minimum(abs(h), abs(k)), abs(l)], axis=1)
+        return np.stack([np.maximum(abs(h), abs(k)), np.minimum(abs(h), abs(k)), abs(ell)], axis=1)
     if laue == "6/mmm":
         in_plane = np.sort(np.abs(np.stack([h, k, -h - k], axis=1)), axis=1)
-        return np.column_stack([in_plane[:, 1:], abs(l)])
-    first = np.stack([h, l, abs(k)] if laue == "2/m" else [h, l, k], axis=1)
+        return np.column_stack([in_plane[:, 1:], abs(ell)])
+    first = np.stack([h, ell, abs(k)] if laue == "2/m" else [h, ell, k], axis=1)
     lead = np.where(first[:, 0] != 0, first[:, 0], np.where(first[:, 1] != 0, first[:, 1], first[:, 2]))
     sign = np.where(lead < 0, -1, 1)[:, None]
     flipped = first * sign
@@ -174,32 +179,23 @@ def _symmetry_reduced(indices: NDArray[np.int64], laue: str) -> NDArray[np.int64
 
 
 def _allowed(indices: NDArray[np.int64], centring: str) -> NDArray[np.bool_]:
-    h, k, l = indices.T % 2
+    h, k, ell = indices.T % 2
     if centring == "C":
         return np.asarray(h == k)
     if centring == "I":
-        return np.asarray((h + k + l) % 2 == 0)
+        return np.asarray((h + k + ell) % 2 == 0)
     if centring == "F":
-        return np.asarray((h == k) & (k == l))
+        return np.asarray((h == k) & (k == ell))
     return np.ones(len(indices), bool)
 
 
-def _finest_spacing(
-    beam: BeamSetting, detector: DetectorSetting, wavelength: float, centre: tuple[float, float], shape: tuple[int, int]
-) -> float:
-    far_x = max(centre[0], shape[1] - centre[0])
-    far_y = max(centre[1], shape[0] - centre[1])
-    two_theta = np.arctan2(np.hypot(far_x, far_y) * detector.pixel_mm, beam.distance_mm)
-    return float(wavelength / (2.0 * np.sin(two_theta / 2.0)))
-
-
-def _near_sphere(
-    crystal: Crystal, setting: CrystalSetting, beam: BeamSetting, wavelength: float, d_min: float
-) -> NDArray[np.int64]:
+def _near_sphere(crystal: Crystal, setting: CrystalSetting, beam: BeamSetting, geometry: Geometry) -> NDArray[np.int64]:
+    d_min = geometry.finest_spacing
     limits = np.floor(np.array(setting.cell[:3]) / d_min).astype(np.int64)
-    widest = _excitation_width(crystal, beam, wavelength, np.array([1.0 / d_min**2]))[0]
+    widest = _excitation_width(crystal, beam, geometry.wavelength, np.array([1.0 / d_min**2]))[0]
     out = np.empty((MOST_REFLECTIONS, 3), np.int64)
-    found = near_ewald_sphere(crystal.basis, wavelength, d_min, limits, SHELL_IN_SIGMA * float(widest), out)
+    sphere = (1.0 / geometry.wavelength, SHELL_IN_SIGMA * float(widest))
+    found = near_ewald_sphere(crystal.basis, sphere, 1.0 / d_min, limits, out)
     return out[:found]
 
 
@@ -221,25 +217,18 @@ def _polarisation(direction: NDArray[np.float64], share: float) -> NDArray[np.fl
 
 
 def _spot_covariance(
-    crystal: Crystal,
-    setting: CrystalSetting,
-    beam: BeamSetting,
-    detector: DetectorSetting,
-    wavelength: float,
-    direction: NDArray[np.float64],
+    crystal: Crystal, beam: BeamSetting, geometry: Geometry, direction: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Spread on the detector, px^2: domain size and extent all round, bandwidth along the radius, mosaicity across it."""
-    distance = beam.distance_mm / detector.pixel_mm
+    """Spread on the detector, px^2: domain size and extent all round, bandwidth along the radius, mosaicity across."""
+    distance = geometry.distance_px
     radial = np.hypot(direction[:, 0], direction[:, 1])
     two_theta = np.arctan2(radial, direction[:, 2])
-    round_variance = (0.4 * wavelength / crystal.size_angstrom * distance) ** 2
-    round_variance += (crystal.extent_um * 1e-3 / detector.pixel_mm) ** 2
+    round_variance = (0.4 * geometry.wavelength / crystal.size_angstrom * distance) ** 2
+    round_variance += (crystal.extent_um * 1e-3 / geometry.pixel_mm) ** 2
     stretch = distance / np.cos(two_theta) ** 2 * 2.0 * np.tan(two_theta / 2.0)
     along = round_variance + (beam.bandwidth * stretch) ** 2
     across = round_variance + (crystal.mosaicity * distance * 2.0 * np.sin(two_theta / 2.0)) ** 2
     cosine = np.divide(direction[:, 0], radial, out=np.ones_like(radial), where=radial > 0)
     sine = np.divide(direction[:, 1], radial, out=np.zeros_like(radial), where=radial > 0)
-    return np.stack(
-        [along * cosine**2 + across * sine**2, (along - across) * cosine * sine, along * sine**2 + across * cosine**2],
-        axis=1,
-    )
+    xx, yy = along * cosine**2 + across * sine**2, along * sine**2 + across * cosine**2
+    return np.stack([xx, (along - across) * cosine * sine, yy], axis=1)

@@ -1,18 +1,20 @@
 """From expected photons to the numbers in the file.
 
 Simplified: one separable point spread for the whole face (core and halo are normal distributions); saturation without
-blooming; hot pixels keep their value through the run. Signal and photon noise share the blur, as in a taper-coupled CCD,
-so neighbouring pixels are correlated and the variance per count is the gain times the sum of the squared taps.
+blooming; hot pixels keep their value through the run. Signal and photon noise share the blur, as in a taper-coupled
+CCD, so neighbouring pixels are correlated and the variance per count is the gain times the sum of the squared taps.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sfx_label.simulate.geometry import Geometry
 from sfx_label.simulate.kernels import LOG_FACTORIAL, blur, digitise, photon_counts
 from sfx_label.simulate.settings import DetectorSetting
 
@@ -31,7 +33,8 @@ def blur_taps(point_spread_px: float, halo: float) -> NDArray[np.float32]:
     core = np.exp(-0.5 * (steps / point_spread_px) ** 2)
     outer = np.exp(-0.5 * (steps / wide) ** 2)
     side = 1.0 - np.sqrt(1.0 - halo)
-    return ((1.0 - side) * core / core.sum() + side * outer / outer.sum()).astype(np.float32)
+    taps = (1.0 - side) * core / core.sum() + side * outer / outer.sum()
+    return np.asarray(taps, np.float32)
 
 
 def panel_starts(length: int, panel: int, gap: int) -> list[int]:
@@ -71,20 +74,16 @@ class Camera:
 
     @classmethod
     def build(
-        cls,
-        setting: DetectorSetting,
-        centre: tuple[float, float],
-        shape: tuple[int, int],
-        dtype: np.dtype[np.generic],
-        rng: np.random.Generator,
+        cls, setting: DetectorSetting, geometry: Geometry, dtype: np.dtype[Any], rng: np.random.Generator
     ) -> Camera:
-        """Make the camera of one run for frames of ``shape`` that are stored as ``dtype``."""
+        """Make the camera of one run, for frames that are stored as ``dtype``."""
+        shape = geometry.shape
         flat = 1.0 + setting.flat_field * rng.standard_normal(shape, dtype=np.float32)
         size = shape[0] * shape[1]
-        hot_at = rng.choice(size, int(round(setting.hot_pixels * size)), replace=False)
+        hot_at = rng.choice(size, round(setting.hot_pixels * size), replace=False)
         hot_counts = np.exp(rng.normal(3.6, 0.6, hot_at.size)) * max(setting.gain, 0.3)
-        dead = rng.choice(size, int(round(setting.dead_pixels * size)), replace=False)
-        hole, gaps = _hole(setting, centre, shape), _gaps(setting, shape)
+        dead = rng.choice(size, round(setting.dead_pixels * size), replace=False)
+        hole, gaps = _hole(setting, geometry), _gaps(setting, shape)
         values = np.full(shape, np.nan, np.float32)
         if setting.hole_value != "offset":
             values[hole] = setting.hole_value
@@ -94,17 +93,24 @@ class Camera:
         blind = hole | gaps
         blind.ravel()[dead] = True
         return cls(
-            setting, (setting.gain * flat).astype(np.float32), blur_taps(setting.point_spread_px, setting.halo), blind,
-            hot_at.astype(np.int64), hot_counts.astype(np.float32), fixed, values.ravel()[fixed], _limits(setting, dtype),
-        )  # fmt: skip
+            setting=setting,
+            gain_map=(setting.gain * flat).astype(np.float32),
+            taps=blur_taps(setting.point_spread_px, setting.halo),
+            blind=blind,
+            hot_at=hot_at.astype(np.int64),
+            hot_counts=hot_counts.astype(np.float32),
+            fixed_at=fixed,
+            fixed_values=values.ravel()[fixed],
+            limits=_limits(setting, dtype),
+        )
 
     @property
     def blur_variance(self) -> float:
-        """Variance of the blur along one axis, px^2, of its core alone (the halo lowers a peak but hardly widens it)."""
+        """Variance of the core of the blur along one axis, px^2 (the halo lowers a peak but hardly widens it)."""
         return self.setting.point_spread_px**2
 
     def noise(self, photons: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the standard deviation (counts) of one pixel and of a 3x3 sum where ``photons`` (n,) a pixel are expected."""
+        """Give the deviation (counts) of one pixel and of a 3x3 sum where ``photons`` (n,) a pixel are expected."""
         taps = self.taps.astype(np.float64)
         one = float((taps**2).sum()) ** 2
         nine = float((np.convolve(taps, np.ones(3)) ** 2).sum()) ** 2
@@ -131,8 +137,9 @@ class Camera:
         flat[self.fixed_at] = self.fixed_values
 
 
-def _hole(setting: DetectorSetting, centre: tuple[float, float], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    y, x = np.ogrid[: shape[0], : shape[1]]
+def _hole(setting: DetectorSetting, geometry: Geometry) -> NDArray[np.bool_]:
+    y, x = np.ogrid[: geometry.shape[0], : geometry.shape[1]]
+    centre = geometry.centre
     return np.asarray((x - centre[0]) ** 2 + (y - centre[1]) ** 2 < setting.hole_radius_px**2)
 
 
@@ -148,7 +155,7 @@ def _gaps(setting: DetectorSetting, shape: tuple[int, int]) -> NDArray[np.bool_]
     return gaps
 
 
-def _limits(setting: DetectorSetting, dtype: np.dtype[np.generic]) -> tuple[float, float]:
+def _limits(setting: DetectorSetting, dtype: np.dtype[Any]) -> tuple[float, float]:
     if dtype.kind == "f":
         return -3.0e38, setting.saturation
     kind = np.iinfo(dtype)

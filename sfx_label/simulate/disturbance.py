@@ -1,6 +1,6 @@
 """What is in a frame besides liquid and crystal: zingers, streaks, ice, salt, parasitic arcs, pulses without sample.
 
-Simplified: each is a shape seen on real frames, drawn with random place and strength, not derived from a model of its cause.
+Simplified: each is a shape seen on real frames, drawn with random place and strength, not derived from its cause.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfx_label.simulate.crystal import Reflections
+from sfx_label.simulate.geometry import Geometry
 from sfx_label.simulate.settings import DisturbanceSetting, Ring
 
-__all__ = ["Disturbances", "draw_disturbances", "draw_zingers", "sharp_spots", "streak_and_arc"]
+__all__ = ["Disturbances", "Halo", "draw_disturbances", "draw_zingers", "sharp_spots"]
 
 ICE_SPACINGS = (3.90, 3.67, 3.44, 2.67, 2.25)
 """The strong rings of hexagonal ice, Angstrom."""
@@ -88,9 +89,10 @@ def _powder(name: str, spacings: tuple[float, ...], rng: np.random.Generator) ->
 def draw_zingers(
     setting: DisturbanceSetting, shape: tuple[int, int], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
-    """Give flat positions and counts of pixels struck by stray particles, and how many strikes there were in ``shape``.
+    """Give flat positions and counts of pixels struck by stray particles, and the number of strikes.
 
-    ``setting.zingers`` is the mean number in a frame of 724x724 and grows with the area. A strike leaves one pixel or a short track.
+    ``setting.zingers`` is the mean number in a frame of 724x724 and grows with the area. A strike leaves one pixel or a
+    short track.
     """
     strikes = int(rng.poisson(setting.zingers * shape[0] * shape[1] / 724**2))
     at: list[int] = []
@@ -107,66 +109,59 @@ def draw_zingers(
     return np.array(at, np.int64), np.array(counts, np.float64), strikes
 
 
-def sharp_spots(
-    centre: tuple[float, float], radius_of: NDArray[np.float64], photons: float, rng: np.random.Generator
-) -> Reflections:
-    """Give one to three strong spots of ice on one of its rings (``radius_of``: pixels of each ice spacing)."""
+def sharp_spots(geometry: Geometry, photons: float, rng: np.random.Generator) -> Reflections:
+    """Give one to three strong spots of ice on one of its rings; ``photons`` is their usual strength."""
+    radii = geometry.radius(np.array(ICE_SPACINGS))
+    within = radii[radii < 0.48 * min(geometry.shape)]
     n = int(rng.integers(1, 4))
-    radius = rng.choice(radius_of) * (1.0 + 0.003 * rng.standard_normal(n))
+    radius = rng.choice(within if within.size else radii[:1]) * (1.0 + 0.003 * rng.standard_normal(n))
     angle = rng.uniform(0, 2 * np.pi, n)
     width = rng.uniform(0.6, 1.6, n) ** 2
-    covariance = np.stack([width, np.zeros(n), width], axis=1)
     strength = photons * np.exp(0.7 * rng.standard_normal(n)) * width
-    return Reflections(centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle), strength, covariance)
+    x, y = geometry.centre[0] + radius * np.cos(angle), geometry.centre[1] + radius * np.sin(angle)
+    inside = (x > 0) & (y > 0) & (x < geometry.shape[1] - 1) & (y < geometry.shape[0] - 1)
+    return Reflections(x, y, strength, np.stack([width, np.zeros(n), width], axis=1)).keep(inside)
 
 
-def streak_and_arc(
-    names: tuple[str, ...],
-    centre: tuple[float, float],
-    hole: float,
-    level: float,
-    out: NDArray[np.float32],
-    rng: np.random.Generator,
-) -> None:
-    """Add the streaks and arcs that are among ``names`` to the expected photons (H, W); ``level`` is the mean background."""
-    if "streak" in names:
-        length = float(rng.uniform(12.0, 60.0))
-        _streak(centre, hole, float(rng.normal(0.0, 0.05)), length, level * float(rng.uniform(0.4, 2.5)), out)
-    if "arc" in names:
-        radius = float(rng.uniform(1.5 * hole + 20.0, 0.45 * min(out.shape)))
-        _arc(centre, radius, float(rng.uniform(0, 2 * np.pi)), level * float(rng.uniform(0.3, 1.2)), out, rng)
+@dataclass(frozen=True)
+class Halo:
+    """Where streaks and arcs lie: beam centre (fast, slow) and hole in pixels, mean background in photons."""
 
+    centre: tuple[float, float]
+    hole: float
+    level: float
 
-def _streak(
-    centre: tuple[float, float], hole: float, angle: float, length: float, height: float, out: NDArray[np.float32]
-) -> None:
-    reach = int(hole + 5.0 * length)
-    rows, columns = _box(centre, reach, max(20, int(0.1 * reach) + 12), out.shape)
-    y, x = np.ogrid[rows, columns]
-    x, y = x - centre[0], y - centre[1]
-    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    fall = np.exp(-np.maximum(np.abs(along) - hole, 0.0) / length) * (np.abs(along) > hole)
-    width = 2.0 + 0.02 * np.abs(along)
-    out[rows, columns] += (height * fall * np.exp(-0.5 * (across / width) ** 2)).astype(np.float32)
+    def add(self, names: tuple[str, ...], out: NDArray[np.float32], rng: np.random.Generator) -> None:
+        """Add the streaks and arcs that are among ``names`` to the expected photons (H, W)."""
+        if "streak" in names:
+            self._streak(out, rng)
+        if "arc" in names:
+            self._arc(out, rng)
 
+    def _streak(self, out: NDArray[np.float32], rng: np.random.Generator) -> None:
+        length, angle = float(rng.uniform(12.0, 60.0)), float(rng.normal(0.0, 0.05))
+        height = self.level * float(rng.uniform(0.4, 2.5))
+        reach = int(self.hole + 5.0 * length)
+        rows, columns = _box(self.centre, reach, max(20, int(0.1 * reach) + 12), out.shape)
+        y, x = np.ogrid[rows, columns]
+        x, y = x - self.centre[0], y - self.centre[1]
+        along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+        fall = np.exp(-np.maximum(np.abs(along) - self.hole, 0.0) / length) * (np.abs(along) > self.hole)
+        width = 2.0 + 0.02 * np.abs(along)
+        out[rows, columns] += (height * fall * np.exp(-0.5 * (across / width) ** 2)).astype(np.float32)
 
-def _arc(
-    centre: tuple[float, float],
-    radius: float,
-    angle: float,
-    height: float,
-    out: NDArray[np.float32],
-    rng: np.random.Generator,
-) -> None:
-    opening, width = float(rng.uniform(0.15, 0.6)), float(rng.uniform(1.0, 3.0))
-    n = max(16, int(radius * opening * 8))
-    turn = angle + opening * rng.standard_normal(n)
-    distance = radius + width * rng.standard_normal(n)
-    x = np.rint(centre[0] + distance * np.cos(turn)).astype(np.int64)
-    y = np.rint(centre[1] + distance * np.sin(turn)).astype(np.int64)
-    inside = (x >= 0) & (x < out.shape[1]) & (y >= 0) & (y < out.shape[0])
-    share = height * 2.5 * radius * opening * width * 2.5 / n
-    np.add.at(out, (y[inside], x[inside]), np.float32(share))
+    def _arc(self, out: NDArray[np.float32], rng: np.random.Generator) -> None:
+        low, high = 1.1 * self.hole + 20.0, 0.45 * min(out.shape)
+        radius, angle = float(rng.uniform(min(low, high), high)), float(rng.uniform(0, 2 * np.pi))
+        opening, width = float(rng.uniform(0.15, 0.6)), float(rng.uniform(1.0, 3.0))
+        n = max(16, int(radius * opening * 8))
+        turn = angle + opening * rng.standard_normal(n)
+        distance = radius + width * rng.standard_normal(n)
+        x = np.rint(self.centre[0] + distance * np.cos(turn)).astype(np.int64)
+        y = np.rint(self.centre[1] + distance * np.sin(turn)).astype(np.int64)
+        inside = (x >= 0) & (x < out.shape[1]) & (y >= 0) & (y < out.shape[0])
+        height = self.level * float(rng.uniform(0.3, 1.2))
+        np.add.at(out, (y[inside], x[inside]), np.float32(height * 6.25 * radius * opening * width / n))
 
 
 def _box(centre: tuple[float, float], half_x: int, half_y: int, shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -1,15 +1,16 @@
-"""One still: draw its crystals, scale them until the wanted number of spots is visible, add the rest, expose the camera.
+"""One still: draw crystals, scale them until the wanted number of spots is visible, add the rest, expose the camera.
 
 A spot is *visible* when, without noise, its highest pixel stands at least ``visible_peak`` and its 3x3 sum at least
 ``visible_sum`` standard deviations above the local background, and no brighter visible spot lies within three pixels.
-The label follows from the number of visible spots in the central crop by the rule of Ke et al. (2018): 10 or more a hit,
-4 to 9 a maybe, 3 or fewer a miss. So the class mix is imposed by the brightness of the crystals; an annotator's noise is
-not modelled.
+The label follows from the number of visible spots in the central crop by the rule of Ke et al. (2018): 10 or more a
+hit, 4 to 9 a maybe, 3 or fewer a miss. So the class mix is imposed by the brightness of the crystals; an annotator's
+noise is not modelled.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,13 @@ from sfx_label.simulate.brightness import Visibility, measure_visibility, scale_
 from sfx_label.simulate.crystal import Crystal, Reflections, draw_crystal, reflections_on_detector
 from sfx_label.simulate.detector import Camera
 from sfx_label.simulate.disturbance import (
-    ICE_SPACINGS,
     Disturbances,
+    Halo,
     draw_disturbances,
     draw_zingers,
     sharp_spots,
-    streak_and_arc,
 )
+from sfx_label.simulate.geometry import Geometry
 from sfx_label.simulate.kernels import add_gaussians
 from sfx_label.simulate.settings import MixSetting, SimulationSetting
 
@@ -78,7 +79,7 @@ class FrameTruth:
 class SimulatedFrame:
     """A frame (H, W) in the file's type, and its truth."""
 
-    data: NDArray[np.generic]
+    data: NDArray[Any]
     truth: FrameTruth
 
 
@@ -104,7 +105,7 @@ def _quota(per_2000: tuple[int, int, int], n_frames: int) -> NDArray[np.int64]:
 
 
 class Simulator:
-    """Makes the frames of one run, in any order: frame ``i`` depends on the setting, the seed, its class and ``i`` alone.
+    """Makes the frames of one run, in any order: frame ``i`` depends on setting, seed, its class and ``i`` alone.
 
     Parameters
     ----------
@@ -123,18 +124,16 @@ class Simulator:
         setting: SimulationSetting,
         seed: int,
         shape: tuple[int, int] | None = None,
-        dtype: str | np.dtype[np.generic] = "int16",
+        dtype: str | np.dtype[Any] = "int16",
     ) -> None:
         self.setting = setting
         self.seed = seed
         self.shape = shape or setting.detector.shape
         self.dtype = np.dtype(dtype)
-        offset = setting.detector.centre_offset_px
-        self.centre = ((self.shape[1] - 1) / 2 + offset[0], (self.shape[0] - 1) / 2 + offset[1])
-        detector, beam = setting.detector, setting.beam
-        self.backdrop = Backdrop.build(setting.background, beam, detector, self.centre, self.shape)
+        self.geometry = Geometry.of(setting, self.shape)
+        self.backdrop = Backdrop.build(setting, self.geometry)
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))
-        self.camera = Camera.build(detector, self.centre, self.shape, self.dtype, rng)
+        self.camera = Camera.build(setting.detector, self.geometry, self.dtype, rng)
         self._expected = np.empty(self.shape, np.float32)
 
     def frame(self, index: int, label: Label | int) -> SimulatedFrame:
@@ -148,7 +147,8 @@ class Simulator:
         crystals, seen = self._crystals(wanted, wavelength, rng)
         self._add(seen.spots)
         if "ice_spots" in disturbed.names:
-            self._add(self._ice(level, wavelength, rng))
+            photons = 60.0 * np.sqrt(level / self.setting.detector.gain + 1.0)
+            self._add(sharp_spots(self.geometry.at(wavelength), float(photons), rng))
         at, counts, zingers = draw_zingers(disturbance, self.shape, rng)
         self.camera.expose(self._expected, (at, counts), rng.integers(1, 2**64 - 1, 4, dtype=np.uint64))
         truth = _truth(
@@ -163,8 +163,8 @@ class Simulator:
         level = float(background.level[0] * spread * disturbed.level)
         profile = radial_profile(background, self.backdrop.reciprocal, disturbed.strengths, disturbed.rings)
         self.backdrop.paint(profile, level / gain, self._expected)
-        hole = self.setting.detector.hole_radius_px
-        streak_and_arc(disturbed.names, self.centre, hole, level / gain, self._expected, rng)
+        halo = Halo(self.geometry.centre, self.setting.detector.hole_radius_px, level / gain)
+        halo.add(disturbed.names, self._expected, rng)
         return level
 
     def _crystals(
@@ -184,12 +184,8 @@ class Simulator:
         several = rng.random() < self.setting.crystal.several
         crystals = [draw_crystal(self.setting.crystal, rng) for _ in range(int(rng.integers(2, 5)) if several else 1)]
         setting = self.setting
-        parts = [
-            reflections_on_detector(
-                one, setting.crystal, setting.beam, setting.detector, wavelength, self.centre, self.shape
-            )
-            for one in crystals
-        ]
+        geometry = self.geometry.at(wavelength)
+        parts = [reflections_on_detector(one, setting.crystal, setting.beam, geometry) for one in crystals]
         brightness = np.exp(0.8 * rng.standard_normal(len(parts)))
         return crystals, Reflections.join([_scaled(p, float(b)) for p, b in zip(parts, brightness, strict=True)])
 
@@ -200,17 +196,6 @@ class Simulator:
         lit = self.backdrop.weight[np.rint(spots.y).astype(int), np.rint(spots.x).astype(int)] > 0.5
         add = spots.keep(lit)
         add_gaussians(self._expected, add.x, add.y, add.photons, add.covariance)
-
-    def _ice(self, level: float, wavelength: float, rng: np.random.Generator) -> Reflections:
-        detector, beam = self.setting.detector, self.setting.beam
-        radius = (
-            np.tan(2.0 * np.arcsin(wavelength / 2.0 / np.array(ICE_SPACINGS))) * beam.distance_mm / detector.pixel_mm
-        )
-        reach = 0.48 * min(self.shape)
-        photons = 60.0 * (level / detector.gain + 1.0) ** 0.5
-        spots = sharp_spots(self.centre, radius[radius < reach] if radius.min() < reach else radius[:1], photons, rng)
-        edge = (spots.x > 0) & (spots.y > 0) & (spots.x < self.shape[1] - 1) & (spots.y < self.shape[0] - 1)
-        return spots.keep(edge)
 
 
 _NO_SPOTS = Reflections(np.empty(0), np.empty(0), np.empty(0), np.empty((0, 3)))

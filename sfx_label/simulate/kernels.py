@@ -38,7 +38,7 @@ LOG_FACTORIAL = np.array([lgamma(k + 1.0) for k in range(1024)])
 @_compiled
 def _next(state: NDArray[np.uint64]) -> np.uint64:
     mixed = state[0] + state[3]
-    result = ((mixed << np.uint64(23)) | (mixed >> np.uint64(41))) + state[0]
+    result: np.uint64 = ((mixed << np.uint64(23)) | (mixed >> np.uint64(41))) + state[0]
     shifted = state[1] << np.uint64(17)
     state[2] ^= state[0]
     state[3] ^= state[1]
@@ -150,7 +150,10 @@ def digitise(
     limits: tuple[float, float],
     state: NDArray[np.uint64],
 ) -> None:
-    """Turn blurred photons (H, W) into whole counts: gain, offset, read noise (12-bit normal quantiles), rounding, limits."""
+    """Turn blurred photons (H, W) into whole counts, in place: gain, offset, read noise, rounding, limits.
+
+    ``normal_table`` holds the 4096 quantiles of a normal distribution that twelve random bits choose from.
+    """
     rows, columns = image.shape
     low, high = np.float32(limits[0]), np.float32(limits[1])
     base, noise = np.float32(offset), np.float32(read_noise)
@@ -184,9 +187,9 @@ def add_gaussians(
         determinant = xx * yy - xy * xy
         height = photons[i] / (6.283185307179586 * sqrt(determinant))
         reach_x, reach_y = 4.5 * sqrt(xx), 4.5 * sqrt(yy)
-        for row in range(max(0, int(ceil(y[i] - reach_y))), min(rows, int(floor(y[i] + reach_y)) + 1)):
+        for row in range(max(0, ceil(y[i] - reach_y)), min(rows, floor(y[i] + reach_y) + 1)):
             dy = row - y[i]
-            for column in range(max(0, int(ceil(x[i] - reach_x))), min(columns, int(floor(x[i] + reach_x)) + 1)):
+            for column in range(max(0, ceil(x[i] - reach_x)), min(columns, floor(x[i] + reach_x) + 1)):
                 dx = column - x[i]
                 image[row, column] += height * exp(
                     -0.5 * (yy * dx * dx - 2.0 * xy * dx * dy + xx * dy * dy) / determinant
@@ -232,20 +235,19 @@ def _shell(a: float, b: float, c: float) -> tuple[float, float, bool]:
 @_compiled
 def near_ewald_sphere(
     basis: NDArray[np.float64],
-    wavelength: float,
-    d_min: float,
+    sphere: tuple[float, float],
+    furthest: float,
     limits: NDArray[np.int64],
-    tolerance: float,
     out: NDArray[np.int64],
 ) -> int:
-    """List the lattice points within ``tolerance`` (1/Angstrom) of the Ewald sphere and within ``d_min``.
+    """List the lattice points near the Ewald sphere.
 
     For every (h, k) the row of points along l is a straight line, which meets the shell about the sphere in at most two
-    pieces, so only points inside the shell are ever visited. ``basis`` (3, 3) holds a*, b*, c* as columns, the beam runs
-    along +z, ``out`` (n, 3) receives h, k, l; the number written is returned.
+    pieces, so only points inside the shell are ever visited. ``basis`` (3, 3) holds a*, b*, c* as columns, the beam
+    runs along +z, ``sphere`` is radius and half thickness of the shell, ``furthest`` the largest 1/d (all 1/Angstrom),
+    ``limits`` (3,) the largest indices; ``out`` (n, 3) receives h, k, l, and the number written is returned.
     """
-    wave = 1.0 / wavelength
-    furthest = 1.0 / (d_min * d_min)
+    wave, tolerance = sphere
     found = 0
     step = basis[0, 2] ** 2 + basis[1, 2] ** 2 + basis[2, 2] ** 2
     for h in range(-limits[0], limits[0] + 1):
@@ -259,18 +261,18 @@ def near_ewald_sphere(
             if not hit:
                 continue
             inner_low, inner_high, hollow = _shell(step, slope, level - (wave - tolerance) ** 2)
-            l = int(ceil(outer_low))
-            while l <= outer_high:
-                if hollow and inner_low < l < inner_high:
-                    l = int(ceil(inner_high))
+            ell = ceil(outer_low)
+            while ell <= outer_high:
+                if hollow and inner_low < ell < inner_high:
+                    ell = ceil(inner_high)
                     continue
-                x = gx + basis[0, 2] * l
-                y = gy + basis[1, 2] * l
-                z = gz + basis[2, 2] * l - wave
-                if 0.0 < x * x + y * y + z * z <= furthest and found < out.shape[0]:
-                    out[found, 0], out[found, 1], out[found, 2] = h, k, l
+                x = gx + basis[0, 2] * ell
+                y = gy + basis[1, 2] * ell
+                z = gz + basis[2, 2] * ell - wave
+                if 0.0 < x * x + y * y + z * z <= furthest * furthest and found < out.shape[0]:
+                    out[found, 0], out[found, 1], out[found, 2] = h, k, ell
                     found += 1
-                l += 1
+                ell += 1
     return found
 
 
@@ -283,7 +285,7 @@ def separate(
     at_most: int,
     out: NDArray[np.int64],
 ) -> int:
-    """List spots in ``order``, leaving out those closer than ``nearest`` px to one listed before; stop after ``at_most``."""
+    """List spots in ``order`` but for those closer than ``nearest`` px to one listed before; stop after ``at_most``."""
     found = 0
     for candidate in order:
         if found >= at_most:

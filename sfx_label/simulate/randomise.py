@@ -7,6 +7,7 @@ The ranges are wider than any one experiment: a model trained on such runs shoul
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,8 @@ from sfx_label.simulate.settings import (
 __all__ = ["random_setting"]
 
 SMALLEST_SHAPE, LARGEST_SHAPE = 640, 900
-NYQUIST_SPOT_STEP_PX = 5.0
-"""Neighbouring spots of the longest cell axis are at least so far apart, pixels: nobody measures unresolved lattices."""
+RESOLVED_STEP_PX = 5.0
+"""Neighbouring spots along the longest axis are at least so far apart, pixels: nobody measures unresolved lattices."""
 
 
 def random_setting(seed: int) -> SimulationSetting:
@@ -43,7 +44,7 @@ def random_setting(seed: int) -> SimulationSetting:
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(7,)))
     beam = _beam(rng)
     detector, counting = _detector(rng)
-    longest = beam.wavelength * beam.distance_mm / detector.pixel_mm / NYQUIST_SPOT_STEP_PX
+    longest = beam.wavelength * beam.distance_mm / detector.pixel_mm / RESOLVED_STEP_PX
     return SimulationSetting(
         name=f"random-{seed}",
         crystal=_crystal(longest, rng),
@@ -76,7 +77,7 @@ def _detector(rng: np.random.Generator) -> tuple[DetectorSetting, bool]:
     kind = str(rng.choice(["ccd", "integrating", "counting"], p=[0.5, 0.3, 0.2]))
     rows, columns = (int(n) for n in rng.integers(SMALLEST_SHAPE, LARGEST_SHAPE, 2))
     hole = float(rng.choice([0.0, rng.uniform(8.0, 80.0)], p=[0.1, 0.9]))
-    common = {
+    common: dict[str, Any] = {
         "shape": (rows, columns) if rng.random() < 0.5 else (724, 724),
         "pixel_mm": {"ccd": _between(rng, 0.08, 0.18), "integrating": _between(rng, 0.075, 0.11), "counting": 0.172}[
             kind
@@ -111,7 +112,7 @@ def _detector(rng: np.random.Generator) -> tuple[DetectorSetting, bool]:
     return DetectorSetting(**{**common, **own, **_panels(kind, rng)}), kind == "counting"
 
 
-def _panels(kind: str, rng: np.random.Generator) -> dict[str, object]:
+def _panels(kind: str, rng: np.random.Generator) -> dict[str, Any]:
     if kind == "ccd" or rng.random() < 0.25:
         return {}
     panels = {"integrating": [(185, 194), (256, 256), (512, 1024)], "counting": [(195, 487), (514, 1030)]}[kind]
@@ -152,7 +153,7 @@ def _cell(longest: float, rng: np.random.Generator) -> tuple[Cell, Laue]:
 
 
 def _background(gain: float, counting: bool, rng: np.random.Generator) -> BackgroundSetting:
-    photons = _between(rng, 0.8 if counting else 1.5, 1500.0)
+    photons = min(_between(rng, 0.8 if counting else 1.5, 1500.0), 12_000.0 / gain)
     return BackgroundSetting(
         level=(photons * gain, float(rng.uniform(0.1, 0.6))),
         solvent=float(rng.uniform(0.1, 1.5)),

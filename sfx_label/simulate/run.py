@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from sfx_label.errors import SfxLabelError
 from sfx_label.simulate.detector import panel_starts
+from sfx_label.simulate.experiments import resolve_setting
 from sfx_label.simulate.frame import FrameTruth, Simulator, classes_in_order
-from sfx_label.simulate.settings import SimulationSetting, resolve_setting
+from sfx_label.simulate.settings import SimulationSetting
 
 __all__ = ["SimulatedRun", "simulate_run"]
 
@@ -74,7 +75,7 @@ def simulate_run(
     path
         HDF5 file to write; an existing one is replaced.
     setting
-        Name of one of :data:`~sfx_label.simulate.settings.SETTINGS`, or a setting.
+        Name of one of :data:`~sfx_label.simulate.experiments.SETTINGS`, or a setting.
     n_frames, seed
         Number of frames, and the number that fixes everything random.
     progress
@@ -122,7 +123,7 @@ def _checked(
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``target`` and move the finished file into place; remove it where anything failed."""
+    """Give a temporary name beside ``target`` and move the finished file into place; clean up where it failed."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield temporary
@@ -165,8 +166,8 @@ def _write_metadata(file: h5py.File, simulator: Simulator) -> None:
     values = {
         "idh5_version": np.bytes_(b"idh5_v1.0"),
         "ACTIVE_AREAS": np.array(_active_areas(simulator), np.int32),
-        "BEAM_CENTER_X": (simulator.centre[0] + 0.5) * detector.pixel_mm,
-        "BEAM_CENTER_Y": (simulator.centre[1] + 0.5) * detector.pixel_mm,
+        "BEAM_CENTER_X": (simulator.geometry.centre[0] + 0.5) * detector.pixel_mm,
+        "BEAM_CENTER_Y": (simulator.geometry.centre[1] + 0.5) * detector.pixel_mm,
         "PIXEL_SIZE": detector.pixel_mm,
         "SIZE1": rows,
         "SIZE2": columns,
