@@ -134,11 +134,15 @@ def _evaluate(options: Namespace, terminal: Terminal) -> Result:
     from sfx_label.results.evaluate import evaluate
 
     bundle = load_bundle(options.bundle)
-    if options.threshold is not None:
-        bundle = bundle.with_threshold(options.threshold)
     with terminal.progress("preprocess") as progress:
         run = labelled_run(options, options.run, options.labels)
         data = run.load(bundle.preprocessing, cache=options.cache, progress=progress)
+    if options.bundle == ZERO_LABEL:
+        from sfx_label.models.zero_label import adapt_to_run
+
+        bundle = adapt_to_run(bundle, data)
+    if options.threshold is not None:
+        bundle = bundle.with_threshold(options.threshold)
     evaluation = evaluate(bundle, data, exclude_seen=True)
     terminal.say(str(evaluation))
     return evaluation.to_dict()

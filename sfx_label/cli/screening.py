@@ -52,11 +52,13 @@ def slurm_settings(pairs: list[str] | None) -> dict[str, str] | None:
 
 
 def _screen(options: Namespace, terminal: Terminal) -> Result:
+    from sfx_label.models.zero_label import adapt_to_runs
     from sfx_label.screening.run import screen
 
+    bundle = adapt_to_runs(load_bundle(options.bundle), options.runs, seed=options.seed)
     with terminal.progress(f"screen {len(options.runs)} runs") as progress:
         done = screen(
-            load_bundle(options.bundle),
+            bundle,
             options.runs,
             options.out,
             engine=options.engine,
