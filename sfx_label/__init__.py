@@ -43,7 +43,7 @@ _ROOMS = {
     "Workbench": "widgets.app",
 }
 
-__all__ = ["__version__", *_ROOMS]  # noqa: PLE0604
+__all__ = ["__version__", "study", *_ROOMS]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
@@ -51,6 +51,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("sfx-label")
+    if name == "study":
+        return import_module("sfx_label.results.study")
     if name not in _ROOMS:
         raise AttributeError(f"module 'sfx_label' has no attribute {name!r}; public names: {', '.join(_ROOMS)}")
     return getattr(import_module(f"sfx_label.{_ROOMS[name]}"), name)

@@ -81,7 +81,7 @@ def test_every_wing_and_room_stands_in_the_table() -> None:
     missing = []
     for path in MODULES:
         wing, room = place_of(dotted_name(path))
-        if not wing or path.parent == PACKAGE and path.name.startswith("__"):
+        if not wing or (path.parent == PACKAGE and path.name.startswith("__")):
             continue
         if wing not in WINGS:
             missing.append(wing)
@@ -106,15 +106,15 @@ def test_imports_only_upwards(path: Path) -> None:
     if wing not in WINGS:
         return
     here = WINGS[wing]
-    for module, _ in imports_of(path):
+    for module, late in imports_of(path):
         if not module.startswith("sfx_label."):
             continue
         other_wing, other_room = place_of(module)
         other = WINGS[other_wing]
         assert other.rank < here.rank or other_wing == wing, f"{wing}/{room} imports {module}, which stands below it"
-        if other_wing == wing and room and other_room and other_room != room:
+        if other_wing == wing and not late and room and other_room and other_room != room:
             order = here.rooms
-            assert order.index(other_room) < order.index(room), f"{wing}/{room} imports {other_room}, which stands after it"
+            assert order.index(other_room) < order.index(room), f"{wing}/{room} imports {other_room}, which is after it"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -145,5 +145,6 @@ def test_no_pickle_and_no_utils() -> None:
 
 @pytest.mark.parametrize("heavy", ["tensorflow", "keras", "bqplot", "distributed", "sklearn", "matplotlib", "umap"])
 def test_import_takes_nothing_heavy(heavy: str) -> None:
-    code = f"import sys, sfx_label, sfx_label.cli; sfx_label.open_frames; sfx_label.LabelStore; sys.exit({heavy!r} in sys.modules)"
+    use = "import sys, sfx_label, sfx_label.cli; sfx_label.open_frames; sfx_label.LabelStore"
+    code = f"{use}; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

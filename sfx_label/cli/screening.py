@@ -75,8 +75,10 @@ def _screen(options: Namespace, terminal: Terminal) -> Result:
             announce=terminal.say,
             progress=progress,
         )
-    terminal.say(str(done))
-    return done.to_dict()
+    result = done.to_dict()
+    shown = ("n_frames", "n_hits", "n_unusable", "hit_rate", "frames_per_second", "complete", "failures")
+    terminal.say(columns([(name, str(result[name])) for name in shown if name in result]))
+    return result
 
 
 def _export_arguments(parser: ArgumentParser) -> None:
