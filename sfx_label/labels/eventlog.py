@@ -22,7 +22,7 @@ from sfx_label.errors import LabelStoreError
 from sfx_label.labels.events import Event
 from sfx_label.labels.schema import check_version, upgrade
 
-__all__ = ["BUSY_TIMEOUT_S", "EventLog", "explain", "set_up", "write_row"]
+__all__ = ["BUSY_TIMEOUT_S", "EventLog", "explain", "is_database", "set_up", "write_row"]
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another: a commit takes 5 ms, so only a stopped process holds the file this long."""
@@ -224,6 +224,23 @@ def set_up(connection: sqlite3.Connection, name: str, *, read_only: bool) -> Non
         upgrade(connection, name)
         connection.execute("PRAGMA journal_mode = DELETE")
     check_version(connection, name)
+
+
+def is_database(path: Path) -> bool:
+    """Tell whether a file is a SQLite database, without opening it ourselves.
+
+    POSIX locks belong to the process: closing the file here would drop the locks of a store that this process has open,
+    and let another process write into a transaction. SQLite keeps count.
+    """
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+        try:
+            connection.execute("PRAGMA schema_version").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        return getattr(error, "sqlite_errorname", "") != "SQLITE_NOTADB"
+    return path.stat().st_size >= 100  # the length of a header; SQLite takes what is shorter for an empty database
 
 
 def explain(error: sqlite3.Error, path: Path) -> str:

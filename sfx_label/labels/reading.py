@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +15,12 @@ from sfx_label.labels.events import Event, Kind
 from sfx_label.labels.resolve import Disagreement, FrameId, identity_of, merged_labels, votes
 from sfx_label.labels.scheme import UNLABELLED, Label
 from sfx_label.labels.storage import warn
+from sfx_label.labels.wanted import SomeFrames, Wanted, runs_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LabelReader", "identities"]
-
-SomeFrames = Frames | Sequence[FrameKey]
+__all__ = ["LabelReader"]
 
 
 class LabelReader:
@@ -75,24 +73,25 @@ class LabelReader:
         labels
             `Label` values, shape (n,); ``UNLABELLED`` where there is none.
         """
-        wanted = identities(frames)
-        self._compare_run(frames, wanted)
-        found = queries.standing(self._log, {frame[0] for frame in wanted}, annotator)
-        labels = merged_labels(found, disagreement) if annotator is None else votes(found, annotator)
-        return _spread(wanted, labels)
+        wanted = Wanted(frames)
+        self._compare_run(frames, wanted.runs)
+        found = queries.standing(self._log, wanted.runs, annotator)
+        return wanted.spread(merged_labels(found, disagreement) if annotator is None else votes(found, annotator))
 
     def votes_for(self, frames: SomeFrames) -> dict[str, NDArray[np.int8]]:
         """Find the labels of each annotator apart, as in `labels_for`; adjudicated labels are no votes."""
-        wanted = identities(frames)
-        found = queries.standing(self._log, {frame[0] for frame in wanted})
+        wanted = Wanted(frames)
+        found = queries.standing(self._log, wanted.runs)
         names = sorted({row[3] for row in found})
-        return {name: labels for name in names if (labels := _spread(wanted, votes(found, name))).max(initial=-1) >= 0}
+        return {name: labels for name in names if (labels := wanted.spread(votes(found, name))).max(initial=-1) >= 0}
 
     def seen_by(self, frames: SomeFrames, annotator: str) -> NDArray[np.bool_]:
         """Which frames an annotator labelled or skipped, shape (n,): what a queue leaves out after a restart."""
-        wanted = identities(frames)
-        found = queries.seen(self._log, {frame[0] for frame in wanted}, annotator)
-        return np.fromiter((frame in found for frame in wanted), np.bool_, len(wanted))
+        wanted = Wanted(frames)
+        seen = np.zeros(len(wanted), np.bool_)
+        for position, _ in wanted.places(queries.seen(self._log, wanted.runs, annotator)):
+            seen[position] = True
+        return seen
 
     def flags_for(self, frames: SomeFrames, annotator: str | None = None) -> dict[int, list[str]]:
         """Reasons for which frames are flagged, by position in `frames`."""
@@ -145,37 +144,20 @@ class LabelReader:
         return self._log.damage()
 
     def _marks(self, column: str, frames: SomeFrames, annotator: str | None) -> dict[int, list[str]]:
-        wanted = identities(frames)
+        wanted = Wanted(frames)
         found: dict[FrameId, list[str]] = {}
-        for frame, text in queries.marks(self._log, column, {frame[0] for frame in wanted}, annotator):
+        for frame, text in queries.marks(self._log, column, wanted.runs, annotator):
             found.setdefault(frame, []).append(text)
-        return {position: found[frame] for position, frame in enumerate(wanted) if frame in found}
+        return {position: found[frame] for position, frame in sorted(wanted.places(found))}
 
-    def _compare_run(self, frames: SomeFrames, wanted: Sequence[FrameId]) -> None:
+    def _compare_run(self, frames: SomeFrames, here: frozenset[str]) -> None:
         """Warn, once per run, if files under the same path were labelled with other content."""
         if not isinstance(frames, Frames) or (names := tuple(frames.paths)) in self._compared:
             return
         self._compared.add(names)
-        here = {frame[0] for frame in wanted}
         for path, dataset, fingerprint, count in queries.runs_at(self._log, names):
             if fingerprint not in here:
                 warn(
                     f"{path} is not the file that was labelled under this name: {count} labelled frames of "
                     f"{dataset or 'it'} belong to the file that was there before. They are kept, and not used for it."
                 )
-
-
-def identities(frames: SomeFrames) -> list[FrameId]:
-    """Fingerprint, data set and index of each frame."""
-    return [
-        (key.fingerprint, key.dataset, key.index) for key in (frames.keys if isinstance(frames, Frames) else frames)
-    ]
-
-
-def runs_of(frames: Frames | None) -> set[str] | None:
-    """Fingerprints of the files of a run; None for no run."""
-    return None if frames is None else {key.fingerprint for key in frames.keys}
-
-
-def _spread(wanted: Sequence[FrameId], labels: dict[FrameId, int]) -> NDArray[np.int8]:
-    return np.fromiter((labels.get(frame, UNLABELLED) for frame in wanted), np.int8, len(wanted))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sfx_label.errors import LabelStoreError
 from sfx_label.frames.sequence import Frames
+from sfx_label.labels.eventlog import is_database
 from sfx_label.labels.interchange import read_annotations
 from sfx_label.labels.matching import match_annotations
 from sfx_label.labels.scheme import UNLABELLED, label_from_spot_count
@@ -16,16 +17,11 @@ from sfx_label.labels.store import LabelStore
 
 __all__ = ["is_store", "read_labels"]
 
-_SQLITE = b"SQLite format 3\x00"
-
 
 def is_store(path: str | Path) -> bool:
     """Say whether a path is a label store (a SQLite file, or a folder of them) rather than an annotation file."""
     place = Path(path)
-    if place.is_dir():
-        return True
-    with place.open("rb") as file:
-        return file.read(len(_SQLITE)) == _SQLITE
+    return place.is_dir() or is_database(place)
 
 
 def read_labels(frames: Frames, path: str | Path, *, annotator: str | None = None) -> NDArray[np.int8]:

@@ -13,9 +13,10 @@ from sfx_label.frames.sequence import FrameKey, Frames
 from sfx_label.labels import queries
 from sfx_label.labels.eventlog import EventLog
 from sfx_label.labels.events import MANUAL, Event, Kind, Provenance, clean_text, login_name
-from sfx_label.labels.reading import LabelReader, runs_of
+from sfx_label.labels.reading import LabelReader
 from sfx_label.labels.resolve import identity_of
 from sfx_label.labels.scheme import Label
+from sfx_label.labels.wanted import runs_of
 
 __all__ = ["LabelWriter", "undo_of"]
 

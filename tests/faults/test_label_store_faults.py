@@ -214,7 +214,7 @@ OPEN_AND_LABEL = """
 
 
 def _with_broken_locks(path: Path) -> tuple[str, str]:
-    """Open the store and label in a process whose every lock fails; Python itself needs fcntl to start, so inject later."""
+    """Open the store and label in a process whose every lock fails from now on: Python needs fcntl to start."""
     tracer = _strace("fcntl:error=ENOLCK")
     process = start(OPEN_AND_LABEL, path, stdin=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
