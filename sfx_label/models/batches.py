@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfx_label.errors import TrainingError
-from sfx_label.models.cache import RowView
 from sfx_label.models.prepare import central, prepare
+from sfx_label.models.rows import RowView
 
 __all__ = ["AUGMENTATIONS", "Inputs", "balanced_order", "choose_augmentations", "plain_order"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from sfx_label.errors import BundleError, SfxLabelError
 from sfx_label.models.architectures import Architecture, Predictor, Weights, find_architecture
 from sfx_label.models.bundle_file import canonical_json, read_description, read_weights, weights_digest, write_bundle
-from sfx_label.models.cache import RowView, compute_rows
-from sfx_label.models.dataset import Dataset, iterate_blocks
+from sfx_label.models.dataset import Dataset
+from sfx_label.models.inference import fill_finite, input_blocks
 from sfx_label.models.provenance import LABEL_SCHEME, keys_from_groups
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class ArchitectureChoice:
     Raises
     ------
     BundleError
-        If the id is unknown or the configuration is not one of that architecture.
+        If the id is unknown or the configuration is not one of it.
     """
 
     id: str
@@ -171,8 +170,8 @@ class ModelBundle:
         """
         predictor = self._predictor(device)
         parts = [
-            _finite_only(predictor.probability, rows, np.full(len(rows), np.nan))
-            for rows in self._blocks(data, predictor.batch_size, threads, progress)
+            fill_finite(predictor.probability, rows, np.full(len(rows), np.nan))
+            for rows in input_blocks(self, data, predictor.batch_size, threads=threads, progress=progress)
         ]
         return np.concatenate(parts) if parts else np.zeros(0)
 
@@ -201,8 +200,8 @@ class ModelBundle:
         predictor = self._predictor(device)
         width = predictor.features(np.zeros((1, *self.architecture.input_shape), dtype=np.float32)).shape[1]
         parts = [
-            _finite_only(predictor.features, rows, np.full((len(rows), width), np.nan, dtype=np.float32))
-            for rows in self._blocks(data, predictor.batch_size, threads, progress)
+            fill_finite(predictor.features, rows, np.full((len(rows), width), np.nan, dtype=np.float32))
+            for rows in input_blocks(self, data, predictor.batch_size, threads=threads, progress=progress)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
 
@@ -267,72 +266,6 @@ class ModelBundle:
         if device not in built:
             built[device] = self.architecture.kind.predictor(self.architecture.config, self.weights, device)
         return built[device]
-
-    def _blocks(
-        self, data: ArrayLike | Dataset | Frames, block: int, threads: int | None, progress: Progress | None
-    ) -> Iterator[NDArray[Any]]:
-        if hasattr(data, "frame_metadata"):
-            return self._blocks_of_frames(data, block, threads, progress)  # type: ignore[arg-type]
-        if isinstance(data, Dataset):
-            if data.preprocessing != self.preprocessing:
-                raise BundleError(_preprocessing_difference(self.preprocessing, data.preprocessing, data.name))
-            return self._blocks_of_rows(data.X, block, progress)
-        return self._blocks_of_rows(np.asarray(data), block, progress)
-
-    def _blocks_of_rows(
-        self, X: NDArray[Any] | RowView, block: int, progress: Progress | None
-    ) -> Iterator[NDArray[Any]]:
-        self._check_input_shape(X.shape[1:])
-        for rows in iterate_blocks(len(X), block):
-            yield np.asarray(X[rows])
-            if progress is not None:
-                progress(rows.stop, len(X))
-
-    def _blocks_of_frames(
-        self, frames: Frames, block: int, threads: int | None, progress: Progress | None
-    ) -> Iterator[NDArray[Any]]:
-        """Preprocess the next block in a thread while the caller predicts this one."""
-        self._check_input_shape(self.preprocessing.output_shape(frames.shape[1:]))
-
-        def rows_of(part: slice) -> NDArray[Any]:
-            return compute_rows(frames[part], self.preprocessing, threads=threads)
-
-        parts = list(iterate_blocks(len(frames), block))
-        with ThreadPoolExecutor(1, thread_name_prefix="sfx-label-ahead") as pool:
-            ahead = [pool.submit(rows_of, part) for part in parts[:1]]
-            for number, part in enumerate(parts):
-                rows = ahead.pop().result()
-                if number + 1 < len(parts):
-                    ahead.append(pool.submit(rows_of, parts[number + 1]))
-                yield rows
-                if progress is not None:
-                    progress(part.stop, len(frames))
-
-    def _check_input_shape(self, shape: Sequence[int]) -> None:
-        if tuple(shape) != self.architecture.input_shape:
-            raise BundleError(
-                f"This {self.method!r} model takes inputs of shape {self.architecture.input_shape}, made by"
-                f" {self.preprocessing} from"
-                f" frames of {self.frame_shape} pixels. Received inputs of shape {tuple(shape)}; use frames of the same"
-                " size and the"
-                " same preprocessing, or train a model for these."
-            )
-
-
-def _finite_only(call: Any, rows: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:
-    usable = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
-    if usable.any():
-        out[usable] = call(rows if usable.all() else rows[usable])
-    return out
-
-
-def _preprocessing_difference(own: Preprocessing, other: Preprocessing, name: str) -> str:
-    mine, theirs = own.to_dict(), other.to_dict()
-    different = sorted(key for key in set(mine) | set(theirs) if mine.get(key) != theirs.get(key))
-    values = "; ".join(f"{key}: model {mine.get(key)!r}, data {theirs.get(key)!r}" for key in different)
-    return (
-        f"Data set {name!r} was preprocessed otherwise than the model's ({values}); build it with bundle.preprocessing."
-    )
 
 
 def _architecture_of(entry: Mapping[str, Any], path: Path) -> ArchitectureChoice:

@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,53 +18,13 @@ if TYPE_CHECKING:
     from sfx_label.frames.sequence import Frames
     from sfx_label.preprocess.contrast import Preprocessing
 
-__all__ = ["FrameCache", "Progress", "RowView", "compute_rows", "storage_dtype"]
+__all__ = ["FrameCache", "Progress", "compute_rows", "storage_dtype"]
 
 Progress = Callable[[int, int], None]
 
 CACHE_VERSION = 1  # raise it when preprocessing changes its numbers
 DEFAULT_LIMIT_BYTES = 16 * 2**30  # about 16,000 LCN frames of 720 x 720 in half precision
 BLOCK = 64  # frames that are preprocessed between two writes: about 130 MB of LCN in float32
-
-
-@dataclass(frozen=True, eq=False)
-class RowView:
-    """Some rows of a memory map, read only when indexed.
-
-    Parameters
-    ----------
-    base
-        The memory map, shape ``(N, ...)``.
-    rows
-        Row numbers of the view, shape ``(n,)``.
-    """
-
-    base: NDArray[Any]
-    rows: NDArray[np.intp]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape ``(n, ...)``."""
-        return (len(self.rows), *self.base.shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Number type of the memory map."""
-        return self.base.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return self.base.ndim
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> NDArray[Any]:
-        return np.asarray(self.base[self.rows[index]])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self.base[self.rows], dtype=dtype)
 
 
 def storage_dtype(preprocessing: Preprocessing) -> type[np.float16] | type[np.float32]:

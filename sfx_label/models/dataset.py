@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from sfx_label.errors import LeakError, TrainingError
 from sfx_label.labels.scheme import UNLABELLED, Label
-from sfx_label.models.cache import FrameCache, RowView, compute_rows
+from sfx_label.models.cache import FrameCache, compute_rows
+from sfx_label.models.rows import RowView, finite_rows, iterate_blocks, row_numbers, take_rows
 
 if TYPE_CHECKING:
     from sfx_label.frames.sequence import FrameKey, Frames
@@ -75,9 +76,9 @@ class Dataset:
         return len(self.keys)
 
     def __getitem__(self, rows: slice | ArrayLike) -> Dataset:
-        index = _row_index(rows, len(self))
+        index = row_numbers(rows, len(self))
         return replace(
-            self, X=_take(self.X, index), y=self.y[index], keys=tuple(self.keys[i] for i in index), dropped={}
+            self, X=take_rows(self.X, index), y=self.y[index], keys=tuple(self.keys[i] for i in index), dropped={}
         )
 
     @property
@@ -228,21 +229,6 @@ def build_dataset(
     return replace(data if usable.all() else data[usable], dropped=dropped)
 
 
-def finite_rows(X: NDArray[Any] | RowView, block: int = 64) -> NDArray[np.bool_]:
-    """Tell which rows of ``X`` hold only finite numbers, reading a block at a time; shape ``(n,)``."""
-    flags = [
-        np.isfinite(np.asarray(X[start : start + block])).reshape(min(block, len(X) - start), -1).all(axis=1)
-        for start in range(0, len(X), block)
-    ]
-    return np.concatenate(flags) if flags else np.zeros(0, dtype=bool)
-
-
-def iterate_blocks(n: int, block: int) -> Iterator[slice]:
-    """Yield slices that cover ``range(n)`` in steps of ``block``."""
-    for start in range(0, n, block):
-        yield slice(start, min(start + block, n))
-
-
 def _checked_labels(y: ArrayLike) -> NDArray[np.int8]:
     labels = np.asarray(y)
     allowed = (UNLABELLED, *(int(label) for label in Label))
@@ -252,28 +238,6 @@ def _checked_labels(y: ArrayLike) -> NDArray[np.int8]:
             f"Labels must be a vector of values of Label {allowed}. Received shape {labels.shape}, values {wrong}."
         )
     return labels.astype(np.int8)
-
-
-def _row_index(rows: slice | ArrayLike, n: int) -> NDArray[np.intp]:
-    if isinstance(rows, slice):
-        return np.arange(n)[rows]
-    index = np.asarray(rows)
-    if index.dtype == bool:
-        if index.shape != (n,):
-            raise TrainingError(f"A boolean selection needs one value per frame ({n}). Received shape {index.shape}.")
-        return np.flatnonzero(index)
-    return np.arange(n)[np.atleast_1d(index).astype(np.intp)]
-
-
-def _take(X: NDArray[Any] | RowView, index: NDArray[np.intp]) -> NDArray[Any] | RowView:
-    """Select rows without copying a memory map: as a slice where they are neighbours, as a view of rows elsewhere."""
-    if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
-        return X[int(index[0]) : int(index[0]) + len(index)]
-    if isinstance(X, RowView):
-        return RowView(X.base, X.rows[index])
-    if isinstance(X, np.memmap):
-        return RowView(X, index)
-    return X[index]
 
 
 def _check_split(train: int, validation: int, order: str, keep_together: int, data: Dataset) -> None:

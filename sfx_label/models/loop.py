@@ -16,6 +16,7 @@ from sfx_label.errors import TrainingError
 from sfx_label.models.checkpoint import TrainingState, describe_job, load_state, save_state
 from sfx_label.models.devices import Device
 from sfx_label.models.method import Job
+from sfx_label.models.optimisers import SCHEDULES, make_optimiser
 
 __all__ = ["LOOP_OPTIONS", "LoopResult", "Objective", "run_loop"]
 
@@ -33,12 +34,6 @@ LOOP_OPTIONS: Mapping[str, Any] = {
     "precision": "auto",
     "jit_compile": False,
 }
-SCHEDULES: Mapping[str, Callable[[float], float]] = {
-    "constant": lambda share: 1.0,
-    "cosine": lambda share: 0.5 * (1 + math.cos(math.pi * share)) * 0.99 + 0.01,
-    "exponential": lambda share: 10.0 ** (-3 * share),  # a thousandth at the end, as Ke et al. (2018)
-}
-
 Batch = Mapping[str, NDArray[Any]]
 
 
@@ -135,7 +130,7 @@ class _Loop:
         _check_options(self.options)
 
     def run(self) -> LoopResult:
-        self.optimizer = _optimizer(self.options)
+        self.optimizer = make_optimiser(self.options)
         self.optimizer.build(self.objective.trainable_variables())
         self.step = _compiled_step(self.objective, self.optimizer, self.strategy, self.options["jit_compile"])
         done = self._restore()
@@ -246,22 +241,6 @@ def _check_options(options: Mapping[str, Any]) -> None:
     for name in ("epochs", "batch_size"):
         if not isinstance(options[name], int) or options[name] < 1:
             raise TrainingError(f"{name} is a whole number from 1. Received {options[name]!r}.")
-
-
-def _optimizer(options: Mapping[str, Any]) -> Any:
-    import keras
-
-    rate, decay = options["learning_rate"], options["weight_decay"]
-    made = {
-        "adam": lambda: keras.optimizers.Adam(rate),
-        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=decay),
-        "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, weight_decay=decay or None),
-    }
-    if options["optimizer"] not in made:
-        raise TrainingError(f"optimizer is one of {', '.join(made)}. Received {options['optimizer']!r}.")
-    optimizer = made[options["optimizer"]]()
-    # float16 gradients of small losses would vanish; bfloat16 has the range of float32
-    return keras.optimizers.LossScaleOptimizer(optimizer) if options["precision"] == "mixed_float16" else optimizer
 
 
 def _compiled_step(objective: Objective, optimizer: Any, strategy: Any, jit_compile: bool) -> Callable[[Batch], Any]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sfx_label.errors import LeakError, TrainingError
-from sfx_label.models.dataset import Dataset, finite_rows, same_keys
+from sfx_label.models.dataset import Dataset, same_keys
+from sfx_label.models.rows import finite_rows
 
 if TYPE_CHECKING:
     from sfx_label.models.bundle import ModelBundle

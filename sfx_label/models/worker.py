@@ -12,13 +12,10 @@ import queue
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from sfx_label.errors import TrainingError
-from sfx_label.models.bundle import ModelBundle
+from sfx_label.models.tasks import Listener, TaskState, TrainingTask, apply_event
 from sfx_label.models.worker_process import Event, Request, pack_dataset, serve
 
 if TYPE_CHECKING:
@@ -29,66 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskState", "TrainingTask", "TrainingWorker"]
 
-TaskState = Literal["waiting", "running", "done", "stopped", "failed"]
-Listener = Callable[["TrainingTask", Event], None]
-
 POLL_SECONDS = 0.25
 END_SECONDS = 5.0
-
-
-@dataclass(eq=False)
-class TrainingTask:
-    """One training in the queue; made by `TrainingWorker.submit`.
-
-    Parameters
-    ----------
-    request
-        What is trained.
-    listener
-        Called in the worker's pump thread with each event, at most a few times a second per training epoch.
-    """
-
-    request: Request
-    listener: Listener | None = None
-    state: TaskState = "waiting"
-    epoch: int = 0
-    total_epochs: int = 0
-    history: list[Mapping[str, float]] = field(default_factory=list)
-    error: str = ""
-    bundle: ModelBundle | None = None
-    _finished: threading.Event = field(default_factory=threading.Event, repr=False)
-    _stop: Callable[[TrainingTask], None] | None = field(default=None, repr=False)
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has ended, for better or worse."""
-        return self._finished.is_set()
-
-    def stop(self) -> None:
-        """Ask to end within one batch; the best weights so far come back as the result."""
-        if self._stop is not None:
-            self._stop(self)
-
-    def result(self, timeout: float | None = None) -> ModelBundle:
-        """Wait for the bundle.
-
-        Parameters
-        ----------
-        timeout
-            Seconds to wait; None waits as long as it takes.
-
-        Raises
-        ------
-        TrainingError
-            If training failed, was stopped before its first epoch was done, or is not done in time.
-        """
-        if not self._finished.wait(timeout):
-            raise TrainingError(
-                f"The training of {self.request.method!r} is not done after {timeout} s; wait longer or stop it."
-            )
-        if self.bundle is None:
-            raise TrainingError(self.error)
-        return self.bundle
 
 
 class TrainingWorker:
@@ -260,14 +199,13 @@ class TrainingWorker:
             task = self._running
             if task is None or event.task != task.request.id:
                 return
-            ended = _apply(task, event)
+            ended = apply_event(task, event)
             if ended:
                 self._running = None
                 self._send_next()
-        if task.listener is not None:
-            task.listener(task, event)
+        task.tell(event)
         if ended:
-            task._finished.set()
+            task.finish()
 
     def _mourn(self, exit_code: int | None) -> None:
         with self._lock:
@@ -275,9 +213,8 @@ class TrainingWorker:
             if task is not None:
                 task.error = (
                     f"The training process ended in the middle of {task.request.method!r} (exit code {exit_code}; -9"
-                    " often means that the"
-                    " memory ran out). Labels are safe; start the training again, with checkpoint=... and resume=True"
-                    " it goes on."
+                    " often means that the memory ran out). Labels are safe; start the training again: with"
+                    " checkpoint=... and resume=True it goes on."
                 )
                 self._end(task, "failed")
             again = bool(self._waiting) and not self._closing
@@ -288,23 +225,5 @@ class TrainingWorker:
 
     def _end(self, task: TrainingTask, state: TaskState) -> None:
         task.state = state
-        if task.listener is not None:
-            task.listener(task, Event(state, task.request.id, {"message": task.error}))
-        task._finished.set()
-
-
-def _apply(task: TrainingTask, event: Event) -> bool:
-    """Bring a task up to date; tell whether it has ended."""
-    if event.kind == "running":
-        task.state = "running"
-    elif event.kind == "epoch":
-        task.epoch = int(event.data["epoch"])
-        task.history.append(event.data["logs"])
-    elif event.kind == "progress":
-        task.total_epochs = int(event.data["total"])
-    elif event.kind == "done":
-        task.bundle = ModelBundle.load(event.data["folder"])
-        task.state = "stopped" if task.bundle.provenance.get("ended") == "stopped" else "done"
-    elif event.kind == "failed":
-        task.error, task.state = str(event.data["message"]), "failed"
-    return task.finished or event.kind in ("done", "failed")
+        task.tell(Event(state, task.request.id, {"message": task.error}))
+        task.finish()

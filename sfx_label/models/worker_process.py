@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfx_label.errors import SfxLabelError
-from sfx_label.models.cache import RowView
+from sfx_label.models.rows import RowView
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -150,7 +150,7 @@ def _train(request: Request, events: Queue[Event], stop: StopEvent) -> Event:
         )
         return Event("done", request.id, {"folder": str(bundle.save(request.out))})
     except SfxLabelError as error:
-        return Event("failed", request.id, {"message": str(error)})
+        return Event("stopped" if stop.is_set() else "failed", request.id, {"message": str(error)})
     except Exception as error:
         # the process must outlive whatever goes wrong in one training; the whole trace goes to the caller
         message = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"

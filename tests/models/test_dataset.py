@@ -11,8 +11,8 @@ from sfx_label.errors import LeakError, TrainingError
 from sfx_label.frames.open import open_frames
 from sfx_label.frames.sequence import FrameKey
 from sfx_label.labels.scheme import UNLABELLED
-from sfx_label.models.cache import RowView
 from sfx_label.models.dataset import Dataset, build_dataset
+from sfx_label.models.rows import RowView
 from sfx_label.preprocess.contrast import Preprocessing
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from sfx_label.errors import TrainingError
-from sfx_label.models.cache import RowView
 from sfx_label.models.dataset import Dataset
+from sfx_label.models.rows import RowView
 from sfx_label.models.training import train
 from sfx_label.models.worker import TrainingWorker
 from sfx_label.models.worker_process import MappedRows, pack_dataset, unpack_dataset
@@ -62,6 +62,22 @@ def test_stop_ends_it_and_the_best_weights_come_back(worker, vectors) -> None:
     assert task.result(WAIT).provenance["ended"] == "stopped"
     assert task.state == "stopped"
     assert len(waiting.result(WAIT).history) == 2
+
+
+def test_stop_before_the_first_epoch_is_no_failure(worker, vectors) -> None:
+    running = worker.submit("rwd", vectors(40), epochs=1)
+    task = worker.submit("rwd", vectors(40), epochs=100_000, listener=lambda task, event: task.stop())
+    assert running.result(WAIT).method == "rwd"
+    with pytest.raises(TrainingError, match="before its first epoch"):
+        task.result(WAIT)
+    assert task.state == "stopped"
+
+
+def test_a_faulty_listener_does_not_hold_the_training_up(worker, vectors) -> None:
+    def faulty(task, event) -> None:
+        raise RuntimeError("no such widget")
+
+    assert worker.submit("rwd", vectors(40), epochs=1, listener=faulty).result(WAIT).method == "rwd"
 
 
 def test_error_comes_back_in_plain_words_and_the_process_lives_on(worker, vectors) -> None:

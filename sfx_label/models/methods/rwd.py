@@ -24,6 +24,7 @@ METHOD = Method(
     fit=fit,
     options={
         **NETWORK_OPTIONS,
+        "augment": False,
         **VECTOR_OPTIONS,
     },
     takes=("rwd",),
