@@ -197,6 +197,8 @@ class EventLog:
                 yield self._connection
             except sqlite3.Error as error:
                 raise LabelStoreError(explain(error, self.path)) from error
+            except (OverflowError, UnicodeEncodeError) as error:
+                raise LabelStoreError(f"this cannot be kept. Received: {error}. Use plain text and numbers.") from error
 
     def _leave_parent(self) -> None:
         """After a fork: open the file anew, as another writer, and leave the parent's connection alone."""
@@ -265,7 +267,12 @@ _HINTS = {
 
 def write_row(connection: sqlite3.Connection, event: Event) -> bool:
     """Insert an event as it is, unless it is there. Returns whether it was new."""
-    record = event.to_record()
+    try:
+        record = event.to_record()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LabelStoreError(
+            f"the display state cannot be kept ({error}). Received: {event.summary}. Use JSON values."
+        ) from error
     marks = ", ".join("?" for _ in record)
     # the column names are our own, never the user's; all values are bound
     command = f"INSERT INTO event ({', '.join(record)}) VALUES ({marks}) ON CONFLICT DO NOTHING"

@@ -146,12 +146,13 @@ class Event:
     def to_record(self) -> dict[str, Any]:
         """Flat and JSON-ready: one name per column of the store."""
         key, old = self.key, self.supersedes or (None, None)
-        frame = {"fingerprint": key.fingerprint, "dataset": key.dataset, "frame_index": key.index, "path": key.path}
+        frame = {"fingerprint": key.fingerprint, "dataset": key.dataset, "frame_index": key.index}
         plain = {name: getattr(self, name) for name in _PLAIN}
         return {
             **plain,
             **frame,
-            "event": key.event,
+            "path": _readable(key.path),
+            "event": _readable(key.event),
             "kind": str(self.kind),
             "label": None if self.label is None else int(self.label),
             "display": json.dumps(dict(self.display), sort_keys=True) if self.display else None,
@@ -233,6 +234,11 @@ def _installed_version() -> str:
         return metadata.version("sfx-label")
     except metadata.PackageNotFoundError:
         return "unknown"
+
+
+def _readable(path: str) -> str:
+    """Spell out bytes of a path that are no text; a path is for people, not for identity."""
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _key_of(record: Mapping[str, Any]) -> FrameKey:

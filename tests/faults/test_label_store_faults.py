@@ -134,7 +134,7 @@ def test_full_disk_refuses_and_keeps_what_was_saved(new_store: Callable[..., Pat
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, 80_000))
 
     out = finish(start(LABEL_FOREVER, path, "anna", 0, 100_000, preexec_fn=limit))
     assert "refused" in out and len(saved(out)) > 20
@@ -332,7 +332,7 @@ def test_a_fork_goes_on_as_another_writer(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_or_reported(new_store: Callable[..., Path]) -> None:
     path = new_store()
     with LabelStore.open(path) as store:
-        for index in range(200):
+        for index in range(60):
             store.append(key(index), "hit")
     whole = path.read_bytes()
     for share in (0.3, 0.9):

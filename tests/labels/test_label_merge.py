@@ -55,7 +55,7 @@ def _state(store: LabelStore) -> tuple[object, ...]:
     return labels, store.labels_for(KEYS).tolist(), recent, events, store.seen_by(KEYS, "anna").tolist()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(acts=ACTS, order=st.permutations([0, 1, 2]), again=st.lists(st.integers(0, 2), max_size=4))
 def test_any_order_and_repetition_of_merges_gives_one_state(
     acts: list[tuple[int, str, int, str]], order: list[int], again: list[int]
@@ -174,7 +174,7 @@ def test_any_bytes_are_a_clear_error_and_no_crash(data: bytes) -> None:
         decode_line(data)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(EVENTS)
 def test_any_event_passes_through_sqlite_exactly(event: Event) -> None:
     with tempfile.TemporaryDirectory() as name, LabelStore.open(Path(name) / "a.labels", create=True) as store:

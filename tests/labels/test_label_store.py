@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,6 +188,30 @@ def test_a_wrong_label_is_refused_before_anything_is_written(fresh_store: LabelS
     with pytest.raises(AnnotationFormatError):
         fresh_store.append(key(0), "perhaps")
     assert fresh_store.events() == []
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"display": {"x": object()}},
+        {"display": {1: {2}}},
+        {"client": "page", "client_seq": 2**70},
+        {"position": 2**80},
+        {"note": "\ud800"},
+    ],
+)
+def test_what_cannot_be_kept_is_refused_whole(fresh_store: LabelStore, key: Key, strange: dict[str, Any]) -> None:
+    with pytest.raises(LabelStoreError, match="kept"):
+        fresh_store.append(key(0), Label.HIT, **strange)
+    fresh_store.append(key(1), Label.HIT)
+    assert [event.key for event in fresh_store.events()] == [key(1)]
+
+
+def test_a_path_whose_bytes_are_no_text_is_written_readably(fresh_store: LabelStore, key: Key) -> None:
+    odd = key(0, path="/data/r\udcff.h5")  # what Python makes of the byte ff in a file name
+    fresh_store.append(odd, Label.HIT)
+    assert fresh_store.current(odd) is Label.HIT
+    assert fresh_store.events()[0].key.path == "/data/r\\udcff.h5"
 
 
 def test_a_store_is_never_made_unasked(tmp_path: Path) -> None:
