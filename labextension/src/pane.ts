@@ -2,7 +2,7 @@
 
 import { drawMarks, drawProfile, spotUnder } from './annotate';
 import { rgba } from './colormaps';
-import { limitsFor, sampleCodes } from './contrast';
+import { limitsFor, percentile, sampleCodes, valueOf } from './contrast';
 import { maskUnder } from './decode';
 import type { Display } from './display';
 import { contextOf, make } from './dom';
@@ -11,7 +11,7 @@ import { baseSheet, makePainter, maskSheet, tintSheet, type Painter, type Sheet 
 import type { PixelStore } from './pixels';
 import { fit, keepInSight, oneToOne, pan, toFrame, wheelFactor, zoomAt, zoomToBox } from './viewport';
 
-const LCN_TINT: Limits = { low: 0.5, high: 2.5 };
+const TINT_PERCENTILES: Limits = { low: 98, high: 99.95 };
 const ATTENTION_TINT: Limits = { low: 0.1, high: 1 };
 const NO_LIMITS: Limits = { low: 0, high: 1 };
 
@@ -173,13 +173,10 @@ export class FramePane {
   private overlays(): Sheet[] {
     const { shown, opacity } = this.display;
     const sheets: Sheet[] = [];
-    for (const [layer, limits] of [
-      ['lcn', LCN_TINT],
-      ['attention', ATTENTION_TINT]
-    ] as const) {
+    for (const layer of ['lcn', 'attention'] as const) {
       const plane = shown[layer] ? this.bestPlane(layer) : null;
       if (plane !== null && this.display.layer !== layer) {
-        sheets.push(tintSheet(plane, limits, opacity[layer]));
+        sheets.push(tintSheet(plane, layer === 'lcn' ? lcnTint(plane) : ATTENTION_TINT, opacity[layer]));
       }
     }
     if (shown.mask && this.bad !== null) {
@@ -321,6 +318,13 @@ export class FramePane {
   private background = 0xff888888;
   private position = -1;
   private drag: Drag | null = null;
+}
+
+/** Tints what stands out of this frame's own noise, be the frame strong or weak. */
+function lcnTint(plane: Plane): Limits {
+  const sorted = sampleCodes(plane, null, 1);
+  const [low, high] = [TINT_PERCENTILES.low, TINT_PERCENTILES.high].map(at => valueOf(plane, percentile(sorted, at)));
+  return { low, high: Math.max(high, low + 0.5) };
 }
 
 const LARGE_FRAME = 2400;

@@ -1,8 +1,9 @@
-// The JupyterLab extension: launcher card, palette, file browser menu, settings and status bar.
+// The JupyterLab extension: launcher card, palette, file browser menu, settings, layout and status bar.
 
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { openers } from './lab/openers';
+import { labelling } from './lab/labelling';
+import { savingStatus } from './lab/savingstatus';
 
-const plugins: JupyterFrontEndPlugin<void>[] = [openers];
+const plugins: JupyterFrontEndPlugin<void>[] = [labelling, savingStatus];
 
 export default plugins;

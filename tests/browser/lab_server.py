@@ -74,13 +74,19 @@ def _environment(home: Path) -> dict[str, str]:
     folders = {name: home / folder for name, folder in names.items()}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-    # the extension as it was built here, whether or not it is installed
+    # the extension as it was built here, whichever is installed
     extensions = folders["JUPYTER_DATA_DIR"] / "labextensions"
     extensions.mkdir()
     (extensions / "sfx-label").symlink_to(ROOT / "sfx_label/labextension")
     cache = {"NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(Path.home() / ".cache/sfx-label-tests"))}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
-    return {**kept, **{name: str(folder) for name, folder in folders.items()}, **cache, "PYTHONPATH": str(ROOT)}
+    return {
+        **kept,
+        **{name: str(folder) for name, folder in folders.items()},
+        **cache,
+        "PYTHONPATH": str(ROOT),
+        "JUPYTER_PREFER_ENV_PATH": "no",
+    }
 
 
 def _free_port() -> int:
