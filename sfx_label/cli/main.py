@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from argparse import _SubParsersAction as SubParsers
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0, or 1 after an error that was printed as one line, or 130 when interrupted.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks of its build before the first result
     chosen = build_parser().parse_args(arguments)
     try:
         result = chosen.command.run(chosen, Terminal(chosen.quiet))

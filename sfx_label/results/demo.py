@@ -1,4 +1,4 @@
-"""The main job from end to end on simulated runs: labels in, two models, one recall table."""
+"""The main job from end to end on simulated runs: labels in, three models, one recall table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sfx_label.results.tables import RecallTable, recall_table
 from sfx_label.simulate import simulate_run
 
 SETTINGS = ("LN83", "LN84", "LO19")
-METHODS = ("spot-count", "rwd")
+METHODS = ("spot-count", "hybrid", "rwd")
 ANNOTATOR = "simulated expert"
 N_LABELS = 200
 Progress = Callable[[int, int], None]
@@ -152,11 +152,11 @@ CELLS = (
         "code",
         'frames = open_frames("{run}")\nstore = LabelStore.open("mine.labels", create=True)\nLabeller(frames, store)',
     ),
-    ("markdown", "What the two models of the demonstration make of this run, tested on frames that neither has seen:"),
+    ("markdown", "What the models of the demonstration make of this run, tested on frames that neither has seen:"),
     (
         "code",
         'expert = LabelStore.open("demo.labels")\n'
-        'models = {{name: ModelBundle.load(f"models/{model}-{{name}}") for name in ("spot-count", "rwd")}}\n'
+        'models = {{name: ModelBundle.load(f"models/{model}-{{name}}") for name in ("spot-count", "hybrid", "rwd")}}\n'
         "test = {{name: evaluate(model, (frames, expert), exclude_seen=True) for name, model in models.items()}}\n"
         "recall_table(test)",
     ),
