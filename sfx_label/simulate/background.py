@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sfx_label.errors import SfxLabelError
 from sfx_label.simulate.geometry import Geometry
 from sfx_label.simulate.kernels import paint_background
 from sfx_label.simulate.settings import BackgroundSetting, Ring, Shadow, SimulationSetting
@@ -78,7 +79,13 @@ class Backdrop:
 
     @classmethod
     def build(cls, setting: SimulationSetting, geometry: Geometry) -> Backdrop:
-        """Work out the maps of a run."""
+        """Work out the maps of a run.
+
+        Raises
+        ------
+        SfxLabelError
+            The frame holds nothing but the beam hole.
+        """
         detector, share_along = setting.detector, setting.beam.polarisation
         y, x = np.indices(geometry.shape, dtype=np.float64)
         x, y = x - geometry.centre[0], y - geometry.centre[1]
@@ -96,6 +103,11 @@ class Backdrop:
         reciprocal = geometry.reciprocal(np.arange(int(index.max()) + 1) / STEPS_PER_PIXEL)
         crop = central_slices(geometry.shape)
         lit = np.count_nonzero(radius[crop] > detector.hole_radius_px)
+        if lit == 0:
+            raise SfxLabelError(
+                f"a frame of {geometry.shape[0]}x{geometry.shape[1]} pixels lies wholly within the beam hole, "
+                f"whose radius is {detector.hole_radius_px:g} pixels; ask for larger frames"
+            )
         share = np.bincount(index[crop].ravel(), weight[crop].ravel(), minlength=len(reciprocal)) / lit
         return cls(index, weight.astype(np.float32), reciprocal, share)
 

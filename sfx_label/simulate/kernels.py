@@ -92,7 +92,7 @@ def photon_counts(expected: NDArray[np.float32], state: NDArray[np.uint64], log_
     for y in range(rows):
         for x in range(columns):
             mean = float(expected[y, x])
-            if mean <= 0.0:
+            if not mean > 0.0:  # also true of nan, which no rejection would ever accept
                 expected[y, x] = 0.0
             elif mean < 10.0:
                 expected[y, x] = _small_poisson(mean, state)

@@ -69,6 +69,7 @@ def simulate_run(
 
     A longer run of the same seed starts with the shorter one (but for a last block of fewer than twenty frames). Frames
     are written one by one under a temporary name, so memory stays flat and a killed simulation leaves no half file.
+    The class mix is the setting's, unless the frames are too small to show the spots of a hit.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def simulate_run(
     Raises
     ------
     SfxLabelError
-        Unknown setting, no frames, or a type or folder that cannot be used.
+        Unknown setting, no frames, frames too small, or a type or folder that cannot be used.
     """
     chosen = resolve_setting(setting)
     target = Path(path)

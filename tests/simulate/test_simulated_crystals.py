@@ -37,7 +37,7 @@ def test_points_near_the_sphere_are_those_of_a_full_search(seed: int, wavelength
     grid = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in limits), indexing="ij"), -1).reshape(-1, 3)
     points = grid @ crystal.basis.T
     length = np.linalg.norm(points, axis=1)
-    off = np.abs(np.linalg.norm(points + [0, 0, 1 / wavelength], axis=1) - 1 / wavelength)
+    off = np.abs(np.linalg.norm(points + np.array([0, 0, 1 / wavelength]), axis=1) - 1 / wavelength)
     wanted = {tuple(g) for g in grid[(off <= tolerance) & (length > 0) & (length <= 1 / d_min)]}
     out = np.empty((50_000, 3), np.int64)
     found = near_ewald_sphere(crystal.basis, (1 / wavelength, tolerance), 1 / d_min, limits, out)
@@ -62,7 +62,7 @@ def test_spots_lie_where_the_ewald_construction_puts_them() -> None:
     x, y = (spots.x - geometry.centre[0]) * 0.177, (spots.y - geometry.centre[1]) * 0.177
     scattered = np.stack([x, y, np.full(len(x), 112.0)], axis=1)
     scattered /= np.linalg.norm(scattered, axis=1)[:, None] * 1.181
-    indices = (scattered - [0, 0, 1 / 1.181]) @ np.linalg.inv(crystal.basis).T
+    indices = (scattered - np.array([0, 0, 1 / 1.181])) @ np.linalg.inv(crystal.basis).T
     strong = spots.photons > np.quantile(spots.photons, 0.8)
     assert len(spots) > 100
     assert np.abs(indices - np.rint(indices))[strong].max() < 0.15

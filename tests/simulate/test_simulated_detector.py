@@ -108,9 +108,8 @@ def test_a_powder_ring_lies_at_its_spacing() -> None:
     setting = SETTINGS["LN83"]
     geometry = Geometry.of(setting, (724, 724))
     backdrop = Backdrop.build(setting, geometry)
-    plain, ringed = (
-        radial_profile(setting.background, backdrop.reciprocal, np.ones(4), rings) for rings in ((), (Ring(3.67, 0.01, 5.0),))
-    )
+    choices: tuple[tuple[Ring, ...], ...] = ((), (Ring(3.67, 0.01, 5.0),))
+    plain, ringed = (radial_profile(setting.background, backdrop.reciprocal, np.ones(4), rings) for rings in choices)
     assert np.argmax(ringed - plain) / 4 == pytest.approx(geometry.radius(np.array([3.67]))[0], abs=0.5)
 
 
