@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from sfx_label.preprocess.spots import SpotList, SpotSettings, spots_and_survey
 from sfx_label.preprocess.survey import Survey
@@ -25,10 +26,10 @@ RANKS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50)
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 TILE_QUANTILES = (0.25, 0.5, 0.75, 0.9, 1.0)
 RINGS = 24  # bins of radius; a powder or ice ring puts its spots into one
-STRONGEST = 60  # spots whose distances are looked at
+STRONGEST = 300  # spots whose places are looked at
 FEWEST_IN_NET = 8  # spots; with fewer, regularity is not measurable
-PERIODS = np.geomspace(8.0, 80.0, 40)  # px; spacings of a net that are looked for
-DIRECTIONS = np.arange(12) * np.pi / 12
+GRID = 256  # cells a side over the spots
+FEWEST_WAVES = 6  # across the spots; longer ones show where the spots are, not how they repeat
 
 _SIZES = ("spot_size_median", "spot_size_spread")
 _PLACES = ("radius_median", "radius_spread", "share_on_one_ring", "share_in_one_row", "share_in_one_column")
@@ -128,16 +129,20 @@ def _most_within(values: NDArray[np.float64], reach: float) -> int:
 
 
 def _regularity(spots: SpotList) -> float:
-    """Strength of the best period among the spot-to-spot distances, along the best of several directions.
+    """Strength of the best period in the places of the spots.
 
-    Spots of one crystal lie on a net, so their distances along its axes repeat; those of noise, hot pixels and rings
-    do not. The mean over all pairs of ``cos(2 pi distance / period)`` is the power ``|sum exp(2 pi i x / period)|^2``
-    of the positions; divided by the number of spots it is about 1 for random places.
+    Spots of one crystal lie on a net, so their spot-to-spot distances repeat; those of noise, hot pixels and rings do
+    not. The mean over all pairs of ``cos(2 pi k . (r1 - r2))`` is the power of the places at the wave vector ``k``. All
+    wave vectors are looked at, from a few waves across the spots up to the finest that the grid holds. Divided by the
+    number of spots it is about 1 for random places and the number of spots for a perfect net.
     """
     x, y = spots.x[:STRONGEST], spots.y[:STRONGEST]
     if x.size < FEWEST_IN_NET:
         return 0.0
-    along = np.cos(DIRECTIONS)[:, np.newaxis] * x + np.sin(DIRECTIONS)[:, np.newaxis] * y
-    phase = (2 * np.pi * along[:, np.newaxis, :] / PERIODS[:, np.newaxis]).astype(np.float32)
-    power = (np.cos(phase).sum(axis=2) ** 2 + np.sin(phase).sum(axis=2) ** 2) / x.size
-    return float(np.log1p(power.max()))
+    span = max(np.ptp(x), np.ptp(y), 1.0) * (1 + 1e-9)
+    grid = np.zeros((GRID, GRID), np.float32)
+    np.add.at(grid, tuple(((values - values.min()) / span * GRID).astype(int) for values in (y, x)), 1.0)
+    waves = np.abs(fft.rfft2(grid)) ** 2 / x.size
+    waves[: FEWEST_WAVES + 1, : FEWEST_WAVES + 1] = 0.0
+    waves[-FEWEST_WAVES:, : FEWEST_WAVES + 1] = 0.0
+    return float(np.log1p(waves.max()))

@@ -12,8 +12,8 @@ from sfx_label.preprocess.kernels import EMPTY_MASK, compiled
 
 __all__ = ["Noise", "estimate_noise"]
 
-SIDE = 15  # px; blocks as large as the spot finder's window
-BLOCKS = 600
+SIDE = 7  # px; blocks so small that even in a crowded pattern most hold no spot
+BLOCKS = 1500
 SAMPLE = 4096  # pixels
 SPARSE = 0.5  # share of pixels of one and the same value from which the background is mostly empty
 QUIETEST = 0.04  # least variance as a part of the typical one: a deviation of one fifth

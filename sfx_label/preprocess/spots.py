@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from os import cpu_count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfx_label.errors import FrameReadError, SfxLabelError
+from sfx_label.preprocess.each import as_sequence, each_frame
 from sfx_label.preprocess.kernels import EMPTY_MASK
 from sfx_label.preprocess.noise import estimate_noise
 from sfx_label.preprocess.peaks import judge_seeds
@@ -53,7 +52,7 @@ class SpotSettings:
 
     window: int = 15
     centre: int = 5
-    snr: float = 6.5
+    snr: float = 7.0
     sum_snr: float = 5.5
     halo: float = 2.0
     min_pixels: int = 2
@@ -195,7 +194,7 @@ def count_spots(
     progress
         Called as ``progress(done, total)``.
     """
-    source: Any = frames if hasattr(frames, "__len__") and hasattr(frames, "__getitem__") else list(frames)
+    source = as_sequence(frames)
     mask = getattr(source, "mask", None) if mask is None else mask
 
     def count(index: int) -> int:
@@ -204,10 +203,4 @@ def count_spots(
         except FrameReadError:
             return UNREADABLE
 
-    result = np.empty(len(source), np.int64)
-    with ThreadPoolExecutor(threads or cpu_count() or 1) as pool:
-        for index, number in enumerate(pool.map(count, range(len(source)))):
-            result[index] = number
-            if progress is not None:
-                progress(index + 1, len(source))
-    return result
+    return np.fromiter(each_frame(count, len(source), threads, progress), np.int64, len(source))
