@@ -142,6 +142,23 @@ class Project:
         labels = self.store.labels_for(self.frames(entry.run))
         return max(0, int((labels >= 0).sum()) - int(entry.recipe.get("n_available", entry.n_labels)))
 
+    def facts(self, entry: ModelEntry) -> str:
+        """Return what is known about a model, a line each."""
+        recall = entry.result.get("recall", {})
+        names = {"hit_or_maybe": "Hit-or-Maybe", "maybe": "Maybe", "miss": "Miss"}
+        rates = [(title, recall.get(name, {})) for name, title in names.items()]
+        known = [f"{title} {100 * r['value']:.1f} % (n = {r['n']})" for title, r in rates if r.get("value") is not None]
+        tested = f"Recall on frames it has not seen: {', '.join(known)}" if known else "Not tested: no label was left."
+        new = f"{self.new_labels(entry)} labels came since." if entry.run in self.runs else ""
+        cost = f"{entry.n_labels} labels, {entry.seconds:.0f} s" if entry.seconds else f"{entry.n_labels} labels"
+        lines = [
+            f"{entry.method} on {entry.run}, {cost}, seed {entry.recipe.get('seed', 0)}. {new}".strip(),
+            tested,
+            f"Trained by {entry.trained_by}, {entry.trained_at}",
+            entry.bundle if entry.exists else f"{entry.bundle} is not there any more.",
+        ]
+        return "\n".join(lines)
+
     def close(self) -> None:
         """Save, and close every file."""
         self.save()
