@@ -17,7 +17,8 @@ import hashlib
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -93,12 +94,15 @@ def screen_on_worker(folder: str, part: str, threads: int) -> Outcome:
 
 def _outcome(future: Any) -> Outcome:
     part = _part_of(str(future.key))
-    if future.status == "finished":
-        outcome: Outcome = future.result()
-        return outcome
-    if future.status == "error":
-        error = future.exception()
-        return PartFailure(part, f"{type(error).__name__}: {error}")
+    try:
+        if future.status == "finished":
+            outcome: Outcome = future.result()
+            return outcome
+        if future.status == "error":
+            error = future.exception()
+            return PartFailure(part, f"{type(error).__name__}: {error}")
+    except (OSError, TimeoutError, CancelledError):
+        pass  # the scheduler went away between the part's end and its answer
     return PartFailure(part, LOST)
 
 
@@ -107,7 +111,9 @@ def _connect(job: Job, stack: ExitStack) -> Any:
     scheduler, slurm = job.options.get("scheduler"), job.options.get("slurm")
     if scheduler:
         check_scheduler_address(scheduler)
-        return stack.enter_context(distributed.Client(scheduler, set_as_default=False))
+        client = distributed.Client(scheduler, set_as_default=False)
+        stack.callback(_close, client)
+        return client
     cluster = slurm_cluster(slurm, job) if slurm is not None else local_cluster(job)
     stack.enter_context(cluster)
     return stack.enter_context(distributed.Client(cluster, set_as_default=False))
@@ -125,6 +131,11 @@ def local_cluster(job: Job) -> Any:
         security=_temporary_security(),
         memory_limit=0,  # a nanny that guesses a limit kills TensorFlow at start; the machine's own limits hold
     )
+
+
+def _close(client: Any) -> None:
+    with suppress(OSError, TimeoutError):  # a scheduler that is gone cannot be told good-bye
+        client.close(timeout=5)
 
 
 def slurm_cluster(settings: Mapping[str, Any], job: Job) -> Any:
@@ -157,11 +168,23 @@ def slurm_cluster(settings: Mapping[str, Any], job: Job) -> Any:
         "worker_extra_args": ["--lifetime", f"{lifetime}s", "--lifetime-stagger", "60s"],
         "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0"},
         "shared_temp_directory": job.folder,
-        **settings,
+        **_from_text(settings),
     }
     cluster = dask_jobqueue.SLURMCluster(processes=1, protocol="tls://", security=_temporary_security(), **options)
     cluster.scale(jobs=job.workers or 1)
     return cluster
+
+
+def _from_text(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as dask-jobqueue takes them, where the command line gave text."""
+    result = dict(settings)
+    for name in ("cores", "job_cpu"):
+        if isinstance(result.get(name), str):
+            result[name] = int(result[name])
+    for name in ("job_extra_directives", "job_script_prologue", "worker_extra_args"):
+        if isinstance(result.get(name), str):
+            result[name] = [result[name]]
+    return result
 
 
 def slurm_time_seconds(walltime: str) -> int:
