@@ -21,11 +21,9 @@ from typing import Any
 from sfx_label.errors import LabelStoreError
 from sfx_label.labels.events import Event
 from sfx_label.labels.schema import check_version, upgrade
+from sfx_label.labels.storage import BUSY_TIMEOUT_S, explain
 
-__all__ = ["BUSY_TIMEOUT_S", "EventLog", "explain", "is_database", "set_up", "write_row"]
-
-BUSY_TIMEOUT_S = 30.0
-"""How long a writer waits for another: a commit takes 5 ms, so only a stopped process holds the file this long."""
+__all__ = ["EventLog", "is_database", "set_up", "write_row"]
 
 # A connection must not be closed by a fork's child: that could roll back what the parent is writing.
 _INHERITED: list[sqlite3.Connection] = []
@@ -243,26 +241,6 @@ def is_database(path: Path) -> bool:
     except sqlite3.DatabaseError as error:
         return getattr(error, "sqlite_errorname", "") != "SQLITE_NOTADB"
     return path.stat().st_size >= 100  # the length of a header; SQLite takes what is shorter for an empty database
-
-
-def explain(error: sqlite3.Error, path: Path) -> str:
-    """Say what an error of SQLite means for the labels, and what to do."""
-    code = getattr(error, "sqlite_errorname", None) or "no code"
-    hint = next((text for start, text in _HINTS.items() if code.startswith(start)), _HINTS["SQLITE_IOERR"])
-    return f"the label store failed: {error} ({code}). Received: {path}. Earlier labels are intact. {hint}."
-
-
-_HINTS = {
-    "SQLITE_FULL": "The disk is full or the quota is used up: free some space and label this frame again",
-    "SQLITE_READONLY_ROLLBACK": "A writer was cut off: open the store once with write access to complete it",
-    "SQLITE_READONLY": "The file or its folder may not be written: ask its owner, or keep a store in your own folder",
-    "SQLITE_BUSY": f"Another process held the store for over {BUSY_TIMEOUT_S:.0f} s, or the file system cannot lock "
-    "files: close the other program, or use a folder store (per_writer=True) on a shared folder",
-    "SQLITE_IOERR": "The disk or the network reported an error: check it, then label this frame again",
-    "SQLITE_CORRUPT": "The file is damaged: keep a copy of it, and of its -journal file, before anything else",
-    "SQLITE_NOTADB": "This is no label store: check the path",
-    "SQLITE_CANTOPEN": "The file, or the journal beside it, cannot be opened: check the folder's permissions",
-}
 
 
 def write_row(connection: sqlite3.Connection, event: Event) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sfx_label.errors import AnnotationFormatError
+from sfx_label.labels.cover import cover_order
 from sfx_label.labels.scheme import HIT_SPOTS, MAYBE_SPOTS
 
 __all__ = [
@@ -34,8 +35,6 @@ SPOT_STRATA = (1, MAYBE_SPOTS, HIT_SPOTS, 3 * HIT_SPOTS)
 """Borders of the spot-count strata: none, miss, maybe, hit, strong hit. A counter errs most around the middle two."""
 FIRST_PICKS = 50
 """How many picks of the mixed schedule are made without the model: doubt means little before it has seen this many."""
-LARGEST_COVER = 500
-"""Clusters at most; beyond this many picks a random order covers as well, and clustering gets slow."""
 
 
 @dataclass(frozen=True)
@@ -90,38 +89,6 @@ def strata_order(counts: ArrayLike, seed: int = 0, borders: Sequence[int] = SPOT
     order = np.lexsort((-stratum, turn))
     readable = numbers[order] >= 0
     return np.concatenate([order[readable], order[~readable]])
-
-
-def cover_order(features: ArrayLike, seed: int = 0, picks: int = LARGEST_COVER) -> Order:
-    """Cover the variety of the run: one typical frame of each of many clusters, then the rest at random.
-
-    The clusters are ordered farthest first, so that any beginning of the order covers as much as it can; the frame
-    nearest to the centre of a cluster is taken, as the outermost would be an outlier.
-
-    Parameters
-    ----------
-    features
-        Shape (n, d). Frames with a feature that is not finite come last.
-    seed
-        Same seed, same order.
-    picks
-        Number of clusters, at most `LARGEST_COVER`.
-    """
-    from sklearn.cluster import MiniBatchKMeans
-
-    table = np.asarray(features, np.float64)
-    usable = np.flatnonzero(np.isfinite(table).all(axis=1))
-    scaled = _robust_scale(table[usable])
-    k = min(picks, LARGEST_COVER, len(np.unique(scaled, axis=0)))
-    if k < 1:
-        return random_order(len(table), seed)
-    batch = max(1024, 4 * k)
-    clusters = MiniBatchKMeans(k, random_state=seed, n_init=1, batch_size=batch, max_iter=20).fit(scaled)
-    typical = usable[_nearest_each(scaled, clusters.cluster_centers_)]
-    first = typical[_farthest_first(scaled[np.searchsorted(usable, typical)])]
-    rest = leave_out(random_order(len(table), seed), first)
-    good = np.isin(rest, usable)
-    return np.concatenate([first, rest[good], rest[~good]])
 
 
 def uncertain_order(scores: ArrayLike, threshold: float = 0.5, seed: int = 0) -> Order:
@@ -271,32 +238,6 @@ def _rule(pick: int, without_model: int, orders: dict[str, Order]) -> str:
 def _finite_last(counts: ArrayLike) -> NDArray[np.float64]:
     numbers = np.asarray(counts, np.float64)
     return np.where(np.isfinite(numbers), numbers, -1)
-
-
-def _robust_scale(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centre on the median and scale by the middle 90 %, clipped, so that no outlier rules the distances."""
-    if not len(table):
-        return table
-    low, middle, high = np.quantile(table, [0.05, 0.5, 0.95], axis=0)
-    spread = np.where(high > low, high - low, 1)
-    return np.asarray(np.clip((table - middle) / spread, -3, 3))
-
-
-def _nearest_each(points: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.int64]:
-    from sklearn.metrics import pairwise_distances_argmin
-
-    return np.unique(pairwise_distances_argmin(centres, points)).astype(np.int64)
-
-
-def _farthest_first(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Order points so that each is the farthest from those before it (Gonzalez 1985), from the most central one on."""
-    order = [int(np.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1)))]
-    distance = np.full(len(points), np.inf)
-    for _ in range(len(points) - 1):
-        distance = np.minimum(distance, ((points - points[order[-1]]) ** 2).sum(axis=1))
-        distance[order] = -1
-        order.append(int(np.argmax(distance)))
-    return np.array(order, np.int64)
 
 
 def _log_odds(scores: ArrayLike) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import stat
 import tempfile
 import warnings
@@ -25,6 +26,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 """Types of file systems, as the kernel names them, whose locks pass over a network. ``fuse.*`` counts as one too."""
 
+BUSY_TIMEOUT_S = 30.0
+"""How long a writer waits for another: a commit takes 5 ms, so only a stopped process holds the file this long."""
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EIO, errno.EINVAL}
 
 
@@ -112,3 +115,23 @@ def _open_to_all(path: Path) -> bool:
     mode, folder = path.stat().st_mode, path.resolve().parent.stat().st_mode
     replaceable = bool(folder & stat.S_IWOTH) and not folder & stat.S_ISVTX
     return bool(mode & stat.S_IWOTH) or replaceable
+
+
+def explain(error: sqlite3.Error, path: Path) -> str:
+    """Say what an error of SQLite means for the labels, and what to do."""
+    code = getattr(error, "sqlite_errorname", None) or "no code"
+    hint = next((text for start, text in _HINTS.items() if code.startswith(start)), _HINTS["SQLITE_IOERR"])
+    return f"the label store failed: {error} ({code}). Received: {path}. Earlier labels are intact. {hint}."
+
+
+_HINTS = {
+    "SQLITE_FULL": "The disk is full or the quota is used up: free some space and label this frame again",
+    "SQLITE_READONLY_ROLLBACK": "A writer was cut off: open the store once with write access to complete it",
+    "SQLITE_READONLY": "The file or its folder may not be written: ask its owner, or keep a store in your own folder",
+    "SQLITE_BUSY": f"Another process held the store for over {BUSY_TIMEOUT_S:.0f} s, or the file system cannot lock "
+    "files: close the other program, or use a folder store (per_writer=True) on a shared folder",
+    "SQLITE_IOERR": "The disk or the network reported an error: check it, then label this frame again",
+    "SQLITE_CORRUPT": "The file is damaged: keep a copy of it, and of its -journal file, before anything else",
+    "SQLITE_NOTADB": "This is no label store: check the path",
+    "SQLITE_CANTOPEN": "The file, or the journal beside it, cannot be opened: check the folder's permissions",
+}

@@ -93,7 +93,7 @@ def test_disagreement_by_hand() -> None:
     assert order.tolist() == [1, 0, 2]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 60), st.integers(1, 4), SEEDS)
 def test_cover_order_holds_every_frame_once_and_repeats(n: int, d: int, seed: int) -> None:
     features = np.random.default_rng(seed).normal(size=(n, d)).round(1)
