@@ -173,7 +173,9 @@ def _overlap(options: Namespace, terminal: Terminal) -> Result:
     found = extract_features(bundle, data).overlap(seed=options.seed)
     if options.picture:
         embedding = embed(bundle, data, options.view, options.seed)
-        plot_embedding(embedding).get_figure(root=True).savefig(options.picture)
+        figure = plot_embedding(embedding).get_figure(root=True)
+        if figure is not None:
+            figure.savefig(options.picture)
     terminal.say(str(found))
     return {**found.to_dict(), "picture": options.picture}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from sfx_label.cli.command import Command, Result
 from sfx_label.cli.terminal import Terminal, columns
@@ -46,7 +47,7 @@ def _bench_arguments(parser: ArgumentParser) -> None:
 def _bench(options: Namespace, terminal: Terminal) -> Result:
     from sfx_label.preprocess.bench import measure_kernels
 
-    result = measure_kernels(quick=options.quick)
+    result: dict[str, Any] = measure_kernels(quick=options.quick)
     terminal.say(
         columns([(name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in result.items()])
     )

@@ -144,7 +144,7 @@ class LabellingSession:
         return Outcome(up_to, time.time(), tuple(undone), changed, tuple(events), error)
 
     def _perform(self, client: str, act: Mapping[str, Any]) -> Event | None:
-        sender = {"annotator": self.annotator, "client": client, "client_seq": int(act["seq"])}
+        sender: dict[str, Any] = {"annotator": self.annotator, "client": client, "client_seq": int(act["seq"])}
         kind = Kind(act["kind"])
         if kind is Kind.UNDO:
             return self.store.undo(within=self.frames, **sender)
@@ -165,9 +165,9 @@ class LabellingSession:
     def _place(self, event: Event | None) -> int:
         if event is None:
             return -1
-        with_number = event.position is not None and 0 <= event.position < len(self.frames)
-        if with_number and self.frames.keys[event.position] == event.key:
-            return int(event.position or 0)
+        number = -1 if event.position is None else event.position
+        if 0 <= number < len(self.frames) and self.frames.keys[number] == event.key:
+            return number
         try:
             return self.frames.index_of(event.key)
         except KeyError:
