@@ -6,7 +6,7 @@ from typing import Any
 
 from sfx_label.frames.open import open_frames
 from sfx_label.labels.store import LabelStore
-from tests.browser.conftest import snapshot, wait_drawn
+from tests.browser.conftest import snapshot, wait_drawn, wait_ready
 from tests.browser.lab_server import Lab, write_run
 
 COMMAND = "([id, args]) => { window.jupyterapp.commands.execute(id, args); }"
@@ -82,8 +82,6 @@ def test_a_notebook_for_a_run_runs_as_it_is(lab: Lab, page: Any) -> None:
     open_lab(page, lab)
     choose_in_menu(page, "code.cxi", "New Labelling Notebook")
     page.wait_for_selector(".jp-NotebookPanel")
-    from tests.browser.conftest import wait_ready
-
     wait_ready(page)
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_selector(".jp-NotebookPanel .sfx-root[data-drawn]")

@@ -77,9 +77,18 @@ class RunOpener {
     await contents.save(file.path, {
       type: 'notebook',
       format: 'json',
-      content: { cells, metadata: {}, nbformat: 4, nbformat_minor: 4 }
+      content: { cells, metadata: await this.kernelMetadata(), nbformat: 4, nbformat_minor: 4 }
     });
     await this.app.commands.execute('docmanager:open', { path: file.path, factory: 'Notebook' });
+  }
+
+  /** Names the Python kernel, so that the new notebook does not ask for one. */
+  private async kernelMetadata(): Promise<object> {
+    const { kernelspecs } = this.app.serviceManager;
+    await kernelspecs.ready;
+    const found = Object.values(kernelspecs.specs?.kernelspecs ?? {}).filter(spec => spec?.language === 'python');
+    const chosen = found.find(spec => spec?.name === kernelspecs.specs?.default) ?? found.at(0);
+    return chosen ? { kernelspec: { name: chosen.name, display_name: chosen.display_name, language: 'python' } } : {};
   }
 
   /** What the file browser has selected, if it can be a run; else what the user picks. */
@@ -113,7 +122,7 @@ class RunOpener {
       body: `There are no labels of it yet. They would be kept in ${baseName(labels)}, beside the run.`,
       buttons: [
         Dialog.cancelButton(),
-        Dialog.cancelButton({ label: 'Only look', accept: true, className: 'sfx-only-look' }),
+        Dialog.createButton({ label: 'Only look', accept: true }),
         Dialog.okButton({ label: 'Label' })
       ]
     });
