@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ class Workbench(widgets.VBox):
 
     def close(self) -> None:
         """Save what is chosen, end the training process and close the project."""
-        if self._closed:  # also called when the interpreter ends
+        if self._closed or sys.is_finalizing():  # ipywidgets closes what is left when the interpreter ends
             return
         self._closed = True
         self._save()

@@ -49,15 +49,15 @@ class OverlapPanel(Panel):
         self.draw = widgets.Button(description="Draw", icon="braille", button_style="primary")
         self.progress = widgets.FloatProgress(min=0, max=1, layout=line)
         self.selected = widgets.Textarea(disabled=True, rows=4, layout=line)
-        self.open = widgets.Button(description="Open in the labeller", icon="eye", disabled=True)
+        self.look = widgets.Button(description="Open in the labeller", icon="eye", disabled=True)
         self.numbers = widgets.Output()
         self._make_figure()
         fields = (self.model, self.run, self.other, self.view, self.frames, self.seed, self.draw, self.progress)
-        left = widgets.VBox([*fields, self.selected, self.open], layout={"width": "26em", "flex": "0 0 auto"})
+        left = widgets.VBox([*fields, self.selected, self.look], layout={"width": "26em", "flex": "0 0 auto"})
         right = widgets.VBox([self.figure, self.numbers], layout={"flex": "1 1 0", "min_width": "20em"})
         self.children = (widgets.HBox([left, right]), self.message)
         self.draw.on_click(self.guarded(lambda: self.work(self._draw)))
-        self.open.on_click(self.guarded(self._open))
+        self.look.on_click(self.guarded(self._open))
         desk.observe(self._offer, ["runs", "run"])
         self._offer()
 
@@ -149,7 +149,7 @@ class OverlapPanel(Panel):
         self.chosen = chosen
         listed = [f"{run}: {', '.join(map(str, at))}" for run, at in self.positions().items() if at]
         self.selected.value = "\n".join(listed) or "No point is chosen."
-        self.open.disabled = not len(chosen)
+        self.look.disabled = not len(chosen)
 
     def positions(self) -> dict[str, list[int]]:
         """Return the numbers of the chosen frames, by run."""

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 import traitlets
 
 from sfx_label.errors import SfxLabelError
+from sfx_label.results.grid import Grid
 from sfx_label.results.registry import ModelEntry
 from sfx_label.widgets.project import Project
 
@@ -173,9 +174,12 @@ class Panel(widgets.VBox):
             raise SfxLabelError(f"The panel is still at work after {seconds:.0f} s. Wait longer, or stop it.")
 
 
-def show_table(output: widgets.Output, table: Table) -> None:
+def show_table(output: widgets.Output, table: Table | Grid) -> None:
     """Show a table; its HTML is escaped where it is made, and cleaned once more by the page."""
-    content = {"text/html": table._repr_html_(), "text/plain": str(table)}
+    content = {
+        "text/html": table.to_html() if isinstance(table, Grid) else table._repr_html_(),
+        "text/plain": table.to_text() if isinstance(table, Grid) else str(table),
+    }
     output.outputs = ({"output_type": "display_data", "data": content, "metadata": {}},)
 
 
@@ -195,8 +199,8 @@ class Choice(widgets.Dropdown):
         kept, self.offering = self.value, True
         try:
             self.options = tuple(options)  # takes the first as its choice
-            if kept in [value for _, value in self._options_full]:
-                self.value = kept
+            values = [value for _, value in self._options_full]
+            self.value = kept if kept in values else next(iter(values), None)
         finally:
             self.offering = False
 

@@ -47,7 +47,7 @@ class ResultsPanel(Panel):
             layout={"grid_template_columns": "repeat(2, 16em)"},
         )
         point = widgets.VBox([self.shown, self.threshold, self.sentence, self.keep])
-        frames = widgets.VBox([self.cells_title, cells, widgets.HBox([self.frames, self.open])])
+        frames = widgets.VBox([self.cells_title, cells, widgets.HBox([self.frames, self.look])])
         self.children = (chooser, self.message, self.table, point, frames, text)
         desk.observe(self._offer, ["models", "runs"])
         self._offer()
@@ -77,11 +77,11 @@ class ResultsPanel(Panel):
             (label, kept): widgets.Button(disabled=True, layout={"width": "auto"}) for label in Label for kept in SIDES
         }
         self.frames = widgets.Textarea(disabled=True, rows=3, layout={"width": "40em"})
-        self.open = widgets.Button(description="Open in the labeller", icon="eye", disabled=True)
+        self.look = widgets.Button(description="Open in the labeller", icon="eye", disabled=True)
         self.shown.observe(self._show, "value")
         self.threshold.observe(self._moved, "value")
         self.keep.on_click(self.guarded(self._keep))
-        self.open.on_click(self.guarded(self._open))
+        self.look.on_click(self.guarded(self._open))
         for (label, kept), button in self.cells.items():
             button.on_click(self.guarded(lambda label=label, kept=kept: self.select(label, kept)))
             button.description = f"{label.title}, {SIDES[kept]}"
@@ -100,7 +100,7 @@ class ResultsPanel(Panel):
         frames = self.desk.project.frames(self.shown.value[1])
         self.positions = [frames.index_of(one.keys[at]) for at in one.where(label, kept)]
         self.frames.value = ", ".join(map(str, self.positions)) or "none"
-        self.open.disabled = not self.positions
+        self.look.disabled = not self.positions
 
     def _offer(self, _: Any = None) -> None:
         for field, options in ((self.models, self.desk.models), (self.runs, self.desk.runs)):
