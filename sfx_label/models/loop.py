@@ -262,7 +262,7 @@ def _compiled_step(objective: Objective, optimizer: Any, strategy: Any, jit_comp
         optimizer.apply(tape.gradient(scaled, [variable.value for variable in variables]), variables)
         return losses
 
-    @tf.function(jit_compile=jit_compile)
+    @tf.function(jit_compile=jit_compile, autograph=False)
     def step(batch: Mapping[str, Any]) -> Any:
         if replicas == 1:
             return step_of_replica(batch)

@@ -212,7 +212,7 @@ def compiled_forward(model: Callable[..., Any], shape: tuple[int, ...]) -> Calla
     """Compile ``model(x, training=False)`` for one shape ``(batch, ...)``; XLA is left off, it slows CPUs down."""
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], jit_compile=False)
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], jit_compile=False, autograph=False)
     def forward(x: Any) -> Any:
         return tf.cast(model(x, training=False), tf.float32)
 

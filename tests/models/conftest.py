@@ -25,7 +25,7 @@ def _labels(n: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.resize([0, 1, 2], n)).astype(np.int8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vectors() -> Maker:
     """RWD-like vectors of noise, with a few high rows for Maybe and many for Hit."""
 
@@ -43,7 +43,7 @@ def vectors() -> Maker:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pictures() -> Maker:
     """LCN-like pictures of unit noise, with bright pixels for Maybe and Hit."""
 
@@ -62,7 +62,7 @@ def pictures() -> Maker:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def counts() -> Maker:
     """Spot counts that mostly follow the labels."""
 

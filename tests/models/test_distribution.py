@@ -50,7 +50,7 @@ assert worst < 2e-5, worst
 """
 
 
-@pytest.mark.parametrize("method", ["rwd", "dann"])
+@pytest.mark.parametrize("method", [pytest.param("rwd", marks=pytest.mark.slow), "dann"])
 def test_two_devices_give_the_weights_of_one(method) -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT, method], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]

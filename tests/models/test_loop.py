@@ -63,7 +63,7 @@ class StopAfter:
         return self.looks < 0
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.slow)])
 def test_resumed_training_gives_the_weights_of_an_uninterrupted_one(vectors, tmp_path, optimizer) -> None:
     parts = vectors(60).split(train=40, validation=20)
     options = {**QUICK, "epochs": 6, "seed": 2, "optimizer": optimizer, "augment": True}
@@ -257,10 +257,10 @@ def test_cnn_learns_and_the_input_is_not_the_bottleneck(pictures) -> None:
     assert bundle.provenance["input_share"] < 0.5
 
 
-def test_mixed_precision_gives_nearly_the_same_probabilities(pictures) -> None:
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
+def test_mixed_precision_gives_nearly_the_same_probabilities(pictures, precision) -> None:
     parts = pictures(40).split(train=24, validation=16)
     exact = train("cnn", parts.train, parts.validation, architecture="ke", **QUICK)
-    for precision in ("mixed_bfloat16", "mixed_float16"):
-        mixed = train("cnn", parts.train, parts.validation, architecture="ke", precision=precision, **QUICK)
-        assert mixed.provenance["options"]["precision"] == precision
-        np.testing.assert_allclose(mixed.predict(parts.validation), exact.predict(parts.validation), atol=0.1)
+    mixed = train("cnn", parts.train, parts.validation, architecture="ke", precision=precision, **QUICK)
+    assert mixed.provenance["options"]["precision"] == precision
+    np.testing.assert_allclose(mixed.predict(parts.validation), exact.predict(parts.validation), atol=0.1)

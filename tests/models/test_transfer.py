@@ -15,7 +15,7 @@ from sfx_label.preprocess.contrast import Preprocessing
 QUICK = {"epochs": 3, "batch_size": 16, "device": "cpu"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def base(pictures):
     parts = pictures(60).split(train=40, validation=20)
     return train("cnn", parts.train, parts.validation, architecture="ke", **QUICK)
