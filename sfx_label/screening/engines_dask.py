@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 from sfx_label.errors import SfxLabelError
 from sfx_label.screening.engines import Job, Outcome, PartFailure, attempt, claim_gpu, usable_cores
+from sfx_label.screening.work import PartReport
 
 __all__ = ["check_scheduler_address", "local_cluster", "run_on_dask", "slurm_cluster", "slurm_time_seconds"]
 
@@ -60,19 +61,30 @@ def _outcomes(client: Any, job: Job) -> Iterator[Outcome]:
     waiting, running, done = list(reversed(job.parts)), dict[str, Any](), SimpleQueue[Any]()
     ahead = TASKS_AHEAD * _n_workers(client, job)
     while (waiting or running) and not job.stopped:
-        while waiting and len(running) < ahead:
+        while waiting and len(running) < ahead and client.status == "running":
             future = _submit(client, job, waiting.pop())
             running[future.key] = future
             future.add_done_callback(done.put)
-        try:
-            future = done.get(timeout=POLL_SECONDS)
-        except Empty:
-            if client.status not in ("running", "connecting"):
-                yield from (PartFailure(_part_of(key), LOST) for key in running)
-                return
-            continue
-        if running.pop(future.key, None) is not None:
-            yield _outcome(future)
+        outcome = _next_outcome(client, running, done)
+        if outcome is not None:
+            yield outcome
+        elif client.status != "running":
+            # reconnecting can take half a minute and finds a scheduler that knows nothing of these parts
+            yield from (PartFailure(_part_of(key), LOST) for key in running)
+            return
+
+
+def _next_outcome(client: Any, running: dict[str, Any], done: SimpleQueue[Any]) -> Outcome | None:
+    """Return the outcome of one more part; ``None`` if none came for a moment or the cluster is gone."""
+    try:
+        future = done.get(timeout=POLL_SECONDS)
+    except Empty:
+        return None
+    outcome = _outcome(future) if future.key in running else None
+    if client.status == "running" or isinstance(outcome, PartReport):
+        running.pop(future.key, None)
+        return outcome
+    return None
 
 
 def _submit(client: Any, job: Job, part: str) -> Any:
