@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -15,19 +16,44 @@ from numpy.typing import NDArray
 from sfx_label.errors import UnsafeFileError
 from sfx_label.frames.chunks import Codec, codec_of
 from sfx_label.frames.limits import check_filters, check_sizes, check_storage
-from sfx_label.frames.opening import explain, told_plainly
+from sfx_label.frames.opening import told_plainly
 from sfx_label.frames.virtual import Finish, Overlap, Piece, Pixels, compose, read_mappings
 
-if TYPE_CHECKING:
-    from sfx_label.frames.gate import GatedFile
-
-__all__ = ["GatedDataset", "gate_dataset"]
+__all__ = ["Absent", "GatedDataset", "gate_dataset"]
 
 MAX_DEPTH = 4  # virtual data sets of virtual data sets
 MAX_PIECES = 4096  # of virtual sources for one read
 MAX_CHECKED_SOURCES = 512  # looked at when a run is opened; all are looked at when read
 MAX_CHUNKS = 256  # decoded by ourselves for one read; beyond it the library is as good
 MAX_KEPT_BYTES = 128 * 2**20  # of a decoded chunk of several frames, kept for the next frame
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """What was looked for is not there.
+
+    Attributes
+    ----------
+    reason
+        Why, in words.
+    filename
+        The linked file that does not exist, where that is the reason.
+    """
+
+    reason: str
+    filename: str = ""
+
+
+class Owner(Protocol):
+    """What a data set needs of the gated file that holds it: a name for messages, and the way to its sources."""
+
+    path: str
+
+    def linked(self, name: str) -> Owner | Absent:
+        """Return the file that this one points to by `name`."""
+
+    def dataset(self, name: str) -> GatedDataset | Absent:
+        """Return the checked data set at `name`."""
 
 
 class GatedDataset:
@@ -45,7 +71,7 @@ class GatedDataset:
         The pieces of a virtual data set, ``None`` for a stored one.
     """
 
-    def __init__(self, dataset: h5py.Dataset, owner: GatedFile, name: str, mappings: tuple[Piece, ...] | None) -> None:
+    def __init__(self, dataset: h5py.Dataset, owner: Owner, name: str, mappings: tuple[Piece, ...] | None) -> None:
         self._dataset, self._owner, self._name, self._mappings = dataset, owner, name, mappings
         self.shape: tuple[int, ...] = dataset.shape or ()
         self.dtype: np.dtype[Any] = dataset.dtype
@@ -140,14 +166,13 @@ class GatedDataset:
         """Return a chunk as bytes, as pixels if kept, ``None`` if never written, False if only the library can."""
         if self._kept is not None and self._kept[0] == corner:
             return self._kept[1]
-        try:
-            skipped, content = self._dataset.id.read_direct_chunk(corner)
-        except RuntimeError as error:
-            if "not allocated" in str(error):
+        with told_plainly(self._owner.path, self._name):
+            try:
+                skipped, content = self._dataset.id.read_direct_chunk(corner)
+            except RuntimeError as error:
+                if "not allocated" not in str(error):
+                    raise
                 return None
-            raise explain(error, self._owner.path, self._name) from error
-        except (OSError, ValueError) as error:
-            raise explain(error, self._owner.path, self._name) from error
         return content if skipped == 0 else False
 
     def _decode(self, codec: Codec, box: tuple[range, ...], stored: Mapping[tuple[int, ...], Any]) -> Pixels:
@@ -244,7 +269,7 @@ class GatedDataset:
     def source_of(self, mapping: Piece) -> GatedDataset | None:
         """Return the checked source of one piece, ``None`` where it does not exist."""
         file = self._owner.linked(mapping.filename)
-        found = file.dataset(mapping.dataset) if hasattr(file, "dataset") else None
+        found = None if isinstance(file, Absent) else file.dataset(mapping.dataset)
         return found if isinstance(found, GatedDataset) else None
 
     def check_sources(self, depth: int = 0) -> list[str]:
@@ -276,7 +301,7 @@ def _all_equal(pixels: NDArray[Any], value: Any) -> bool:
     return bool(pixels.flat[0] == value and pixels.flat[-1] == value and (pixels == value).all())
 
 
-def gate_dataset(dataset: h5py.Dataset, owner: GatedFile, name: str) -> GatedDataset:
+def gate_dataset(dataset: h5py.Dataset, owner: Owner, name: str) -> GatedDataset:
     """Check a data set and return it.
 
     Raises

@@ -12,14 +12,13 @@ import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
 
 from sfx_label.errors import UnsafeFileError
-from sfx_label.frames.dataset import GatedDataset, gate_dataset
+from sfx_label.frames.dataset import Absent, GatedDataset, gate_dataset
 from sfx_label.frames.opening import open_hdf5, told_plainly
 
 __all__ = ["Absent", "GatedFile", "HDF5Shelf"]
@@ -28,22 +27,6 @@ MAX_LINKS = 16  # soft and external links followed for one name; real files need
 MAX_OPEN_FILES = 64  # an AGIPD frame needs 17 at once
 MAX_MEMBERS = 10**6  # of a group; SACLA runs hold some 10^4 tags
 MAX_VALUE_BYTES = 64 * 2**20  # of one metadata value
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """What was looked for is not there.
-
-    Attributes
-    ----------
-    reason
-        Why, in words.
-    filename
-        The linked file that does not exist, where that is the reason.
-    """
-
-    reason: str
-    filename: str = ""
 
 
 class HDF5Shelf:

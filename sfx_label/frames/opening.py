@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import h5py
 import hdf5plugin  # noqa: F401  registers bitshuffle, zstd, blosc and lz4 with the library
+from h5py._objects import phil
 
 from sfx_label.errors import FileLayoutError, FrameReadError, SfxLabelError, UnsafeFileError
 
@@ -60,13 +61,17 @@ def check_regular(path: str) -> None:
 def told_plainly(path: str, dataset: str = "") -> Iterator[None]:
     """Turn whatever the HDF5 library raises within into an error that names the file and says what to do.
 
+    The library's own lock is held meanwhile: up to h5py 3.15 `read_direct_chunk` does not take it (h5py pull request
+    2764), so that two runs read by two threads would spoil each other's reads.
+
     Raises
     ------
     FrameReadError, FileLayoutError
         In place of any other error: damaged bytes make the library raise nearly everything there is.
     """
     try:
-        yield
+        with phil:
+            yield
     except SfxLabelError:
         raise
     except Exception as error:

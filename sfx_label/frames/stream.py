@@ -6,16 +6,23 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sfx_label.frames.records import FrameRead
-
-if TYPE_CHECKING:
-    from sfx_label.frames.sequence import Frames
 
 __all__ = ["default_threads", "read_ahead"]
 
 AHEAD_PER_THREAD = 2  # frames under way or waiting per thread: memory stays flat however long the run
+
+
+class Readable(Protocol):
+    """What can be read ahead: `Frames`."""
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+
+    def read(self, index: int, crop: int | None = None) -> FrameRead:
+        """Return a frame with its state."""
 
 
 def default_threads() -> int:
@@ -23,7 +30,9 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def read_ahead(frames: Frames, threads: int | None = None, crop: int | None = None) -> Iterator[tuple[int, FrameRead]]:
+def read_ahead(
+    frames: Readable, threads: int | None = None, crop: int | None = None
+) -> Iterator[tuple[int, FrameRead]]:
     """Yield (place, frame with its state) for all frames in order, while the next ones are being read.
 
     Parameters

@@ -15,6 +15,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+from h5py._objects import phil
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -306,6 +307,42 @@ def test_two_readers_in_threads_of_two_runs(tmp_path, files):
     threads = [threading.Thread(target=check, args=(number % 2,)) for number in range(4)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
+    assert not wrong
+
+
+def test_stored_bytes_are_read_under_the_lock_of_the_library(run):
+    """`read_direct_chunk` of h5py up to 3.15 takes no lock, and two runs in two threads then spoil each other's reads."""
+    run[0]  # opens all that is needed, so that what follows is the bare read
+    done = threading.Event()
+
+    def read():
+        run[1]
+        done.set()
+
+    with phil:
+        thread = threading.Thread(target=read)
+        thread.start()
+        assert not done.wait(0.3)
+    assert done.wait(30)
+    thread.join()
+
+
+def test_runs_read_and_closed_side_by_side(tmp_path, files):
+    names = [files.write_idh5(tmp_path / f"r{n}.h5", {"c": files.make_frames(8) + 100 * n}) for n in range(3)]
+    runs, wrong = [open_frames(name) for name in names], []
+
+    def check(number, closing):
+        for i in range(150):
+            if int(runs[number][i % 8].flat[0]) != i % 8 + 1 + 100 * number:
+                wrong.append((number, i))
+            if closing:
+                runs[number]._source.release()
+
+    threads = [threading.Thread(target=check, args=(number, number > 0)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert not wrong
 
 
