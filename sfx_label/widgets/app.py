@@ -184,6 +184,9 @@ class Workbench(widgets.VBox):
         self._closed = False
         self._turned()
 
+    def __repr__(self) -> str:
+        return f"<Workbench {self.project.path.name!r}>"  # that of ipywidgets spells out every child
+
     @property
     def tab(self) -> str:
         """Title of the page on screen; set it to turn to another."""

@@ -110,6 +110,9 @@ class Panel(widgets.VBox):
         self.stopping = threading.Event()
         super().__init__(layout={"width": WIDE})
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"  # that of ipywidgets spells out every child
+
     def say(self, text: str) -> None:
         """Show a message; an empty one takes it away."""
         self.message.value = text
