@@ -45,14 +45,14 @@ def _clipped(values: Any, n: int, least: float) -> tuple[float, float, float, in
     """Mean, variance and half-width of the accepted values, and their number, after clipping at `CLIP` deviations."""
     middle, reach, mean, variance, count = 0.0, np.finfo(np.float64).max, 0.0, 0.0, 0
     for _ in range(ROUNDS):
-        total, squares, count = 0.0, 0.0, 0
+        before, total, squares, count = count, 0.0, 0.0, 0
         for k in range(n):
             if abs(values[k] - middle) <= reach:
                 total += values[k]
                 squares += values[k] * values[k]
                 count += 1
-        if count == 0:
-            return 0.0, least, 0.0, 0
+        if count == before:
+            break
         mean = total / count
         variance = max(squares / count - mean * mean, 0.0)
         middle, reach = mean, CLIP * np.sqrt(max(variance, least))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sfx_label.preprocess.kernels import compiled
+
 __all__ = ["native", "usable_pixels"]
 
 MANY_NEGATIVES = 8  # a pedestal that was subtracted leaves many different negative numbers; mask codes are few
@@ -55,10 +57,28 @@ def _countable(frame: NDArray[Any]) -> NDArray[np.bool_] | None:
     limits, lowest, highest = np.iinfo(frame.dtype), int(frame.min()), int(frame.max())
     good: NDArray[np.bool_] | None = None
     if lowest < 0:
-        codes = np.unique(frame[frame < 0])
-        good = frame >= 0 if codes.size <= MANY_NEGATIVES else frame > limits.min
+        many = _has_many_negatives(frame, np.zeros(MANY_NEGATIVES, np.int64))
+        good = frame > limits.min if many else frame >= 0
     if highest == limits.max:
         full = frame == limits.max
         if frame.dtype.itemsize > 2 or full.mean() > CODED_SHARE:
             good = ~full if good is None else good & ~full
     return good
+
+
+@compiled
+def _has_many_negatives(frame: Any, seen: Any) -> bool:
+    """Tell whether a frame holds more different negative numbers than `seen` has room for."""
+    n = 0
+    for i in range(frame.shape[0]):
+        for j in range(frame.shape[1]):
+            if frame[i, j] < 0:
+                known = False
+                for k in range(n):
+                    known = known or seen[k] == frame[i, j]
+                if not known and n == seen.size:
+                    return True
+                if not known:
+                    seen[n] = frame[i, j]
+                    n += 1
+    return False

@@ -26,7 +26,7 @@ __all__ = ["SpotList", "SpotSettings", "count_spots", "find_spots"]
 
 UNREADABLE = -1
 LARGEST_WINDOW = 41  # px
-SEED = 3.5  # deviations of the unclipped annulus; neighbours may double its deviation
+SEED = 3.5  # deviations of the whole square, to which the spot and its neighbours add
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,8 @@ def spots_and_survey(
         raise FrameReadError(f"the mask {mask.shape} does not fit the frame {frame.shape}; give the run's own mask")
     good = usable_pixels(frame, mask)
     noise = estimate_noise(frame, good)
-    added = (noise.least_variance + 0.1 * noise.photon**2, noise.variance + noise.least_variance)
-    survey = survey_frame(frame, good, settings.window, settings.centre, SEED, added, profiles)
+    least = max(noise.least_variance, 0.1 * noise.photon**2)
+    survey = survey_frame(frame, good, settings.window, SEED, least, profiles)
     sides = (settings.window // 2, settings.centre // 2, settings.border, settings.min_pixels, settings.max_pixels)
     limits = (settings.snr, settings.sum_snr, settings.halo)
     usable = EMPTY_MASK if good is None else good

@@ -1,9 +1,9 @@
 """One pass over a frame for everything that stands out: seeds of spots, row and column ranges, tile maxima.
 
-Each pixel is held against the annulus around it (a 15 x 15 square without its central 5 x 5, so that a spot does not
-raise its own background), in deviations of that annulus. Near the frame's edge the nearest whole annulus serves. The
-same sums of the whole square give the locally normalised picture, whose ranges by row and by column come at little
-extra cost.
+Each pixel is held against the square around it, in deviations of that square: local contrast normalisation with a wide
+window and hardly any floor, so that the local noise sets the scale. Near the frame's edge the nearest whole square
+serves. A spot raises the deviation of its own square, so heights saturate at ``sqrt(window^2 - 1)``; that is enough to
+tell where to look, and `judge_seeds` looks closely.
 """
 
 from __future__ import annotations
@@ -23,30 +23,31 @@ from sfx_label.preprocess.kernels import (
     compiled,
     fits_narrow,
     frame_moments,
-    sums_along,
+    slide_narrow,
+    slide_wide,
+    window_sums,
 )
 from sfx_label.preprocess.local_contrast import row_extremes, signed_root
 
 __all__ = ["Survey", "survey_frame"]
 
 MOST_SEEDS = 2**17  # a frame with more is no picture of spots
-FEWEST_PIXELS = 50  # good pixels in an annulus; with fewer, nothing is known about the pixel inside
+FEWEST_PIXELS = 50  # good pixels in a square; with fewer, nothing is known about the pixel inside
 TILES = 8  # a side
-_TINY = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What one pass found.
+    """What one pass found; heights are in deviations of the square around each pixel.
 
     Parameters
     ----------
     seeds
         Row and column of the local maxima above the seed height, (n, 2).
     rows, columns
-        Range of z over each row and each column, z normalised over the whole window.
+        Highest minus lowest pixel of each row and of each column.
     tiles
-        Largest height above the annulus, in its deviations, in each of `TILES` x `TILES` tiles.
+        Highest pixel of each of `TILES` x `TILES` tiles.
     """
 
     seeds: NDArray[np.int32]
@@ -55,36 +56,46 @@ class Survey:
     tiles: NDArray[np.float64]
 
 
-@compiled
-def _annulus(wide: Any, narrow: Any, result: Any) -> None:
-    """Take the annulus around each column; the outermost columns take the nearest whole one."""
-    edge = (result.size - wide.size) // 2
-    inner, middle = result[edge : edge + wide.size], narrow[(narrow.size - wide.size) // 2 :]
-    for j in range(wide.size):
-        inner[j] = wide[j] - middle[j]
-    result[:edge] = inner[0]
-    result[edge + wide.size :] = inner[wide.size - 1]
+# --- scores of a row: the signed square of the height ----------------------------------------------------------------
 
 
 @compiled
-def _score_integers(pixels: Any, count: Any, extra: float, sums: Any, squares: Any, scores: Any) -> None:
-    """Signed square of (x - mean) / deviation, from 32-bit sums of ``count`` pixels each."""
-    least = float32(extra * count * count)
+def _widen(columns: Any, window: int, totals: Any, sums: Any) -> None:
+    """Sum the window around each column; the outermost columns take the nearest whole window."""
+    half = window // 2
+    window_sums(columns, window, totals, sums[half : columns.size - half])
+    sums[:half] = sums[half]
+    sums[columns.size - half :] = sums[columns.size - half - 1]
+
+
+@compiled
+def _score_integers(pixels: Any, count: Any, least: Any, sums: Any, squares: Any, scores: Any) -> None:
     for j in range(scores.size):
         total = sums[j]
         above = float32(int32(count * int32(pixels[j]) - total))
-        scores[j] = above * abs(above) / (float32(uint32(int32(count * squares[j]) - int32(total * total))) + least)
+        spread = float32(uint32(int32(count * squares[j]) - int32(total * total)))
+        scores[j] = above * abs(above) / max(spread, least)
 
 
 @compiled
-def _score_counted(pixels: Any, good: Any, offset: float, extra: float, counts: Any, sums: Any, squares: Any,
-                   scores: Any) -> None:  # fmt: skip
-    """Signed square of (x - mean) / deviation, from sums of ``counts`` good pixels."""
+def _score_numbers(pixels: Any, offset: float, count: float, least: float, sums: Any, squares: Any, scores: Any
+                   ) -> None:  # fmt: skip
+    for j in range(scores.size):
+        above = count * (pixels[j] - offset) - sums[j]
+        scores[j] = above * abs(above) / max(count * squares[j] - sums[j] * sums[j], least)
+
+
+@compiled
+def _score_good(pixels: Any, good: Any, offset: float, least: float, counts: Any, sums: Any, squares: Any, scores: Any
+                ) -> None:  # fmt: skip
     for j in range(scores.size):
         count = float(counts[j])
         above = count * (pixels[j] - offset) - sums[j] if good[j] and counts[j] >= FEWEST_PIXELS else 0.0
-        spread = max(count * squares[j] - sums[j] * sums[j], 0.0) + extra * count * count + _TINY
+        spread = max(count * squares[j] - sums[j] * sums[j], least * max(count * count, 1.0))
         scores[j] = above * abs(above) / spread
+
+
+# --- what is taken from a row of scores ------------------------------------------------------------------------------
 
 
 @compiled
@@ -100,9 +111,9 @@ def _is_summit(frame: Any, good: Any, masked: bool, i: int, j: int) -> bool:
 
 
 @compiled
-def _take_seeds(frame: Any, good: Any, masked: bool, row: int, scores: Any, least: float, seeds: Any, n: int) -> int:
+def _take_seeds(frame: Any, good: Any, masked: bool, row: int, scores: Any, height: float, seeds: Any, n: int) -> int:
     for j in range(scores.size):
-        if scores[j] > least and n < seeds.shape[0] and _is_summit(frame, good, masked, row, j):
+        if scores[j] > height and n < seeds.shape[0] and _is_summit(frame, good, masked, row, j):
             seeds[n, 0], seeds[n, 1] = row, j
             n += 1
     return n
@@ -121,121 +132,110 @@ def _lower_to(lowest: Any, scores: Any) -> None:
 
 
 @compiled
-def _read_row(frame: Any, good: Any, masked: bool, scores: Any, bits: Any, row: int, least: float, seeds: Any, n: int,
-              tops: Any) -> int:  # fmt: skip
-    """Take the seeds of a row of scores, and its part of the tile maxima."""
+def _take_row(frame: Any, good: Any, masked: bool, row: int, scores: Any, bits: Any, height: float, found: Any, n: int
+              ) -> int:  # fmt: skip
+    """Take the seeds of a row of scores, and its part of the ranges and of the tile maxima."""
+    seeds, ranges, lows, tops = found
+    high, low = row_extremes(scores, bits[0], bits[1])
     _raise_to(tops[row * TILES // frame.shape[0]], scores)
-    high, _ = row_extremes(scores, bits[0], bits[1])
-    return _take_seeds(frame, good, masked, row, scores, least, seeds, n) if high > least else n
+    if ranges.size > 0:
+        ranges[row] = signed_root(high) - signed_root(low)
+        _lower_to(lows, scores)
+    return _take_seeds(frame, good, masked, row, scores, height, seeds, n) if high > height else n
 
 
 @compiled
-def _rows_served(centre: int, half: int, height: int) -> tuple[int, int]:
-    """Tell which rows take the annuli around row ``centre``: itself, and at the ends the rows beyond."""
-    return (0 if centre == half else centre), (height if centre == height - 1 - half else centre + 1)
+def _rows_served(bottom: int, window: int, height: int) -> tuple[int, int]:
+    """Tell which rows take the squares that end at row ``bottom``: the middle one, and at the ends the rows beyond."""
+    middle = bottom - window // 2
+    return (0 if bottom == window - 1 else middle), (height if bottom == height - 1 else middle + 1)
+
+
+# --- over the frame ---------------------------------------------------------------------------------------------------
 
 
 @compiled
-def _profile(local: Any, bits: Any, highs: Any, lows: Any) -> float:
-    """Range of z of one row, and its part of the extremes of each column."""
-    _raise_to(highs, local)
-    _lower_to(lows, local)
-    high, low = row_extremes(local, bits[0], bits[1])
-    return signed_root(high) - signed_root(low)  # type: ignore[no-any-return]
-
-
-@compiled
-def _survey_narrow(frame: Any, window: int, hole: int, extra: float, floor: float, least: float, seeds: Any, rows: Any,
-                   extremes: Any, tops: Any) -> int:  # fmt: skip
+def _survey_narrow(frame: Any, window: int, least: float, height: float, found: Any) -> int:
     """Survey integers of a narrow range, all of them good."""
-    (height, width), half, lag, n = frame.shape, window // 2, window // 2 - hole // 2, 0
-    square, count = int32(window * window), int32(window * window - hole * hole)
-    outer, inner, totals = np.zeros((2, width), np.int32), np.zeros((2, width), np.int32), np.zeros(width + 1, np.int32)
-    wide, narrow = np.empty((2, width - window + 1), np.int32), np.empty((2, width - hole + 1), np.int32)
-    ring, scores, local = (
-        np.empty((2, width), np.int32),
-        np.empty(width, np.float32),
-        np.empty(wide.shape[1], np.float32),
-    )
-    bits, local_bits = (scores.view(np.int32), scores.view(np.uint32)), (local.view(np.int32), local.view(np.uint32))
-    for i in range(height):
-        for sign, row, sums in (
-            (1, i, outer),
-            (-1, i - window, outer),
-            (1, i - lag, inner),
-            (-1, i - lag - hole, inner),
-        ):
-            if row >= 0:
-                add_narrow(frame[row], sign, sums[0], sums[1])
+    (rows, width), count, n = frame.shape, int32(window * window), 0
+    columns, squares, totals = np.zeros(width, np.int32), np.zeros(width, np.int32), np.zeros(width + 1, np.int32)
+    sums, square_sums, scores = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.float32)
+    bits, least_spread = (scores.view(np.int32), scores.view(np.uint32)), float32(least * count * count)
+    for i in range(rows):
+        if i < window:
+            add_narrow(frame[i], 1, columns, squares)
+        else:
+            slide_narrow(frame[i], frame[i - window], columns, squares)
         if i < window - 1:
             continue
-        for k in range(2):
-            sums_along(outer[k], window, totals, wide[k])
-            sums_along(inner[k], hole, totals, narrow[k])
-            _annulus(wide[k], narrow[k], ring[k])
-        first, stop = _rows_served(i - half, half, height)
+        _widen(columns, window, totals, sums)
+        _widen(squares, window, totals, square_sums)
+        first, stop = _rows_served(i, window, rows)
         for row in range(first, stop):
-            _score_integers(frame[row], count, extra, ring[0], ring[1], scores)
-            n = _read_row(frame, EMPTY_MASK, False, scores, bits, row, least, seeds, n, tops)
-        if rows.size > 0:
-            _score_integers(frame[i - half][half : width - half], square, floor, wide[0], wide[1], local)
-            rows[i - window + 1] = _profile(local, local_bits, extremes[0], extremes[1])
+            _score_integers(frame[row], count, least_spread, sums, square_sums, scores)
+            n = _take_row(frame, EMPTY_MASK, False, row, scores, bits, height, found, n)
     return n
 
 
 @compiled
-def _add_row(frame: Any, good: Any, masked: bool, row: int, sign: int, offset: float, sums: Any, counts: Any) -> None:
-    if row < 0:
-        return
-    if masked:
-        add_good(frame[row], good[row], sign, offset, sums[0], sums[1], counts)
-    else:
-        add_wide(frame[row], sign, offset, sums[0], sums[1])
+def _survey_wide(frame: Any, window: int, offset: float, least: float, height: float, found: Any) -> int:
+    """Survey numbers of any range, all of them good."""
+    (rows, width), count, n = frame.shape, 1.0 * window * window, 0
+    columns, squares, totals = np.zeros(width), np.zeros(width), np.zeros(width + 1)
+    sums, square_sums, scores = np.empty(width), np.empty(width), np.empty(width, np.float32)
+    bits = (scores.view(np.int32), scores.view(np.uint32))
+    for i in range(rows):
+        if i < window:
+            add_wide(frame[i], 1, offset, columns, squares)
+        else:
+            slide_wide(frame[i], frame[i - window], offset, columns, squares)
+        if i < window - 1:
+            continue
+        _widen(columns, window, totals, sums)
+        _widen(squares, window, totals, square_sums)
+        first, stop = _rows_served(i, window, rows)
+        for row in range(first, stop):
+            _score_numbers(frame[row], offset, count, least * count * count, sums, square_sums, scores)
+            n = _take_row(frame, EMPTY_MASK, False, row, scores, bits, height, found, n)
+    return n
 
 
 @compiled
-def _survey_counted(frame: Any, good: Any, masked: bool, window: int, hole: int, offset: float, extra: float,
-                    floor: float, least: float, seeds: Any, rows: Any, extremes: Any, tops: Any) -> int:  # fmt: skip
-    """Survey numbers of any range, all of them or the good ones."""
-    (height, width), half, lag, n = frame.shape, window // 2, window // 2 - hole // 2, 0
-    outer, inner, totals = np.zeros((2, width)), np.zeros((2, width)), np.zeros(width + 1)
-    wide, narrow, ring = np.empty((2, width - window + 1)), np.empty((2, width - hole + 1)), np.empty((2, width))
-    counts, count_totals = np.zeros((2, width), np.int32), np.zeros(width + 1, np.int32)
-    wide_count, narrow_count = np.full(wide.shape[1], window**2, np.int32), np.empty(narrow.shape[1], np.int32)
-    ring_count, all_good = np.full(width, window**2 - hole**2, np.int32), np.ones(width, np.bool_)
-    scores, local = np.empty(width, np.float32), np.empty(wide.shape[1], np.float32)
-    bits, local_bits = (scores.view(np.int32), scores.view(np.uint32)), (local.view(np.int32), local.view(np.uint32))
-    for i in range(height):
-        _add_row(frame, good, masked, i, 1, offset, outer, counts[0])
-        _add_row(frame, good, masked, i - window, -1, offset, outer, counts[0])
-        _add_row(frame, good, masked, i - lag, 1, offset, inner, counts[1])
-        _add_row(frame, good, masked, i - lag - hole, -1, offset, inner, counts[1])
+def _survey_good(frame: Any, good: Any, window: int, offset: float, least: float, height: float, found: Any) -> int:
+    """Survey the good pixels of a frame."""
+    (rows, width), n = frame.shape, 0
+    columns, squares, totals = np.zeros(width), np.zeros(width), np.zeros(width + 1)
+    counts, count_totals, count_sums = (
+        np.zeros(width, np.int32),
+        np.zeros(width + 1, np.int32),
+        np.zeros(width, np.int32),
+    )
+    sums, square_sums, scores = np.empty(width), np.empty(width), np.empty(width, np.float32)
+    bits = (scores.view(np.int32), scores.view(np.uint32))
+    for i in range(rows):
+        add_good(frame[i], good[i], 1, offset, columns, squares, counts)
+        if i >= window:
+            add_good(frame[i - window], good[i - window], -1, offset, columns, squares, counts)
         if i < window - 1:
             continue
-        for k in range(2):
-            sums_along(outer[k], window, totals, wide[k])
-            sums_along(inner[k], hole, totals, narrow[k])
-            _annulus(wide[k], narrow[k], ring[k])
-        if masked:
-            sums_along(counts[0], window, count_totals, wide_count)
-            sums_along(counts[1], hole, count_totals, narrow_count)
-            _annulus(wide_count, narrow_count, ring_count)
-        first, stop = _rows_served(i - half, half, height)
+        _widen(columns, window, totals, sums)
+        _widen(squares, window, totals, square_sums)
+        _widen(counts, window, count_totals, count_sums)
+        first, stop = _rows_served(i, window, rows)
         for row in range(first, stop):
-            row_good = good[row] if masked else all_good
-            _score_counted(frame[row], row_good, offset, extra, ring_count, ring[0], ring[1], scores)
-            n = _read_row(frame, good, masked, scores, bits, row, least, seeds, n, tops)
-        if rows.size > 0:
-            inside, pixels = (good[i - half] if masked else all_good)[half:], frame[i - half][half:]
-            _score_counted(pixels, inside, offset, floor, wide_count, wide[0], wide[1], local)
-            rows[i - window + 1] = _profile(local, local_bits, extremes[0], extremes[1])
+            _score_good(frame[row], good[row], offset, least, count_sums, sums, square_sums, scores)
+            n = _take_row(frame, good, True, row, scores, bits, height, found, n)
     return n
 
 
 def survey_frame(
-    frame: NDArray[Any], good: NDArray[np.bool_] | None, window: int, hole: int, height: float,
-    noise: tuple[float, float], profiles: bool = False,
-) -> Survey:  # fmt: skip
+    frame: NDArray[Any],
+    good: NDArray[np.bool_] | None,
+    window: int,
+    height: float,
+    least: float,
+    profiles: bool = False,
+) -> Survey:
     """Survey a frame once.
 
     Parameters
@@ -244,26 +244,28 @@ def survey_frame(
         C-contiguous raw numbers in native byte order, (rows, columns), at least `window` px each way.
     good
         C-contiguous, True where a pixel may be used; None for all.
-    window, hole
-        Odd sides of the square and of the part left out, in px.
+    window
+        Odd side of the square in px.
     height
-        Least height of a seed, in deviations of its annulus.
-    noise
-        Variance added to that of the annulus, so that a flat piece of the frame does not make molehills mountains, and
-        to that of the window in the profiles; in squared units of the frame.
+        Least height of a seed, in deviations.
+    least
+        Least variance of a square, so that a flat piece of the frame does not make molehills mountains; in squared
+        units of the frame.
     profiles
         Work out `Survey.rows` and `Survey.columns`; they are empty otherwise.
     """
-    rows, across = max(frame.shape[0] - window + 1, 0), max(frame.shape[1] - window + 1, 0)
-    seeds, tops = np.empty((MOST_SEEDS, 2), np.int32), np.zeros((TILES, frame.shape[1]), np.float32)
-    ranges, extremes = np.empty(rows if profiles else 0), np.zeros((2, across), np.float32)
-    box, collected = ((0, 0), frame.shape), (height**2, seeds, ranges, extremes, tops)
+    rows, width = frame.shape
+    seeds, tops = np.empty((MOST_SEEDS, 2), np.int32), np.zeros((TILES, width), np.float32)
+    ranges, lows = np.empty(rows if profiles else 0), np.zeros(width, np.float32)
+    found, box = (seeds, ranges, lows, tops), ((0, 0), frame.shape)
     if good is None and frame.dtype.kind in "iu" and fits_narrow(frame, EMPTY_MASK, False, *box, window * window):
-        n = _survey_narrow(frame, window, hole, *noise, *collected)
+        n = _survey_narrow(frame, window, least, height**2, found)
+    elif good is None:
+        offset, _ = frame_moments(frame, EMPTY_MASK, False, False, *box)
+        n = _survey_wide(frame, window, offset, least, height**2, found)
     else:
-        usable, masked = (EMPTY_MASK, False) if good is None else (good, True)
-        offset, _ = frame_moments(frame, usable, masked, False, *box)
-        n = _survey_counted(frame, usable, masked, window, hole, offset, *noise, *collected)
-    starts = np.arange(TILES) * frame.shape[1] // TILES
-    columns = np.sqrt(extremes[0]) + np.sqrt(-extremes[1]) if profiles else np.empty(0)
+        offset, _ = frame_moments(frame, good, True, False, *box)
+        n = _survey_good(frame, good, window, offset, least, height**2, found)
+    starts = np.arange(TILES) * width // TILES
+    columns = np.sqrt(tops.max(axis=0)) + np.sqrt(-lows) if profiles else np.empty(0)
     return Survey(seeds[:n], ranges, columns.astype(np.float64), np.sqrt(np.maximum.reduceat(tops, starts, axis=1)))
