@@ -236,10 +236,15 @@ def draw_measures(axes: NDArray[np.object_], measured: dict[str, dict[str, objec
 
 
 def save_small(figure: plt.Figure, out: Path) -> None:
-    """Save with 96 colours: noise does not compress, and the picture travels with the documentation."""
+    """Save with few colours: noise does not compress, and the picture travels with the documentation."""
     figure.savefig(out, dpi=80)
+    lines = plt.get_cmap("tab10")(range(10))[:, :3]
+    tints = [1 - share * (1 - line) for line in lines for share in (1.0, 0.7, 0.4, 0.2)]
+    greys = [[level] * 3 for level in np.linspace(0, 1, 56)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette((np.concatenate([tints, greys]) * 255).round().astype(np.uint8).tobytes())
     with Image.open(out) as picture:
-        small = picture.convert("RGB").quantize(96)
+        small = picture.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
     small.save(out, optimize=True)
 
 

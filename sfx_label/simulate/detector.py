@@ -81,7 +81,7 @@ class Camera:
         flat = 1.0 + setting.flat_field * rng.standard_normal(shape, dtype=np.float32)
         size = shape[0] * shape[1]
         hot_at = rng.choice(size, round(setting.hot_pixels * size), replace=False)
-        hot_counts = np.exp(rng.normal(3.6, 0.6, hot_at.size)) * max(setting.gain, 0.3)
+        hot_counts = np.exp(rng.normal(2.9, 0.7, hot_at.size)) * max(setting.gain, 0.3)
         dead = rng.choice(size, round(setting.dead_pixels * size), replace=False)
         hole, gaps = _hole(setting, geometry), _gaps(setting, shape)
         values = np.full(shape, np.nan, np.float32)

@@ -44,7 +44,7 @@ _LN83 = SimulationSetting(
     ),
     detector=DetectorSetting(centre_offset_px=(-1.8, 2.4), gain=0.86, point_spread_px=0.55, hole_softness_px=3.0),
     disturbance=DisturbanceSetting(zingers=1.5, zinger_counts=(170.0, 0.6)),
-    mix=MixSetting((346, 63, 1591), spots_of_a_hit=(85.0, 0.75)),
+    mix=MixSetting((346, 63, 1591), spots_of_a_hit=(65.0, 0.8)),
 )
 
 _LN84 = SimulationSetting(
@@ -69,15 +69,15 @@ _LN84 = SimulationSetting(
     ),
     detector=DetectorSetting(centre_offset_px=(0.6, 3.4), gain=1.03, point_spread_px=0.56, hole_softness_px=3.0),
     disturbance=DisturbanceSetting(zingers=2.2, zinger_counts=(130.0, 0.6), ice_spots=0.02),
-    mix=MixSetting((806, 132, 1062), spots_of_a_hit=(80.0, 0.95), crystal_in_a_miss=0.3),
+    mix=MixSetting((806, 132, 1062), spots_of_a_hit=(62.0, 0.95), crystal_in_a_miss=0.3),
 )
 
 _LO19 = SimulationSetting(
     name="LO19",
     crystal=CrystalSetting(
         cell=(42.6, 52.2, 88.5, 90.0, 90.0, 90.0),
-        mosaicity_deg=(0.08, 0.7),
-        b_factor=(12.0, 50.0),
+        mosaicity_deg=(0.05, 0.7),
+        b_factor=(10.0, 42.0),
         extent_um=(8.0, 0.8),
         several=0.3,
         structure_seed=19,
@@ -92,7 +92,7 @@ _LO19 = SimulationSetting(
     ),
     detector=DetectorSetting(centre_offset_px=(-1.8, -0.5), gain=0.66, point_spread_px=0.56, hole_softness_px=3.0),
     disturbance=DisturbanceSetting(zingers=3.0, zinger_counts=(130.0, 0.55), ice_spots=0.06, carrier_ring=0.05),
-    mix=MixSetting((730, 151, 1119), spots_of_a_hit=(55.0, 0.9), crystal_in_a_miss=0.45),
+    mix=MixSetting((730, 151, 1119), spots_of_a_hit=(50.0, 0.9), crystal_in_a_miss=0.45),
 )
 
 _HARD = SimulationSetting(

@@ -87,8 +87,8 @@ def _detector(rng: np.random.Generator) -> tuple[DetectorSetting, bool]:
         "hole_softness_px": _between(rng, 0.3, 6.0),
         "hole_value": "offset" if rng.random() < 0.6 else 0.0,
         "flat_field": float(rng.uniform(0.0, 0.03)),
-        "hot_pixels": _between(rng, 1e-6, 1e-4),
-        "dead_pixels": _between(rng, 1e-6, 1e-4),
+        "hot_pixels": _between(rng, 2e-6, 2e-4),
+        "dead_pixels": _between(rng, 2e-6, 2e-4),
     }
     if kind == "ccd":
         own = {

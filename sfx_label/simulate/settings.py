@@ -207,8 +207,8 @@ class DetectorSetting:
     panels: tuple[int, int] | None = None
     gap_px: tuple[int, int] = (0, 0)
     gap_value: float = -1.0
-    hot_pixels: float = 8e-6
-    dead_pixels: float = 4e-6
+    hot_pixels: float = 5e-5
+    dead_pixels: float = 6e-5
     saturation: float = 65535.0
 
 
