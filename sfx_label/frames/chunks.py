@@ -102,6 +102,15 @@ class Codec:
     chunk: tuple[int, ...]
     dtype: np.dtype[Any]
 
+    def meeting(self, corner: tuple[int, ...], box: tuple[range, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """Return where the chunk at `corner` and `box` meet, as slices of the chunk and slices of the box."""
+        inside, target = [], []
+        for start, size, each in zip(corner, self.chunk, box, strict=True):
+            low, high = max(start, each.start), min(start + size, each.stop)
+            inside.append(slice(low - start, high - start))
+            target.append(slice(low - each.start, high - each.start))
+        return tuple(inside), tuple(target)
+
     def decode(self, stored: bytes, where: str) -> NDArray[Any]:
         """Return the pixels of one chunk, in the chunk's shape.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,32 +15,16 @@ from numpy.typing import NDArray
 from sfx_label.errors import UnsafeFileError
 from sfx_label.frames.chunks import Codec, codec_of
 from sfx_label.frames.limits import check_filters, check_sizes, check_storage
-from sfx_label.frames.opening import told_plainly
+from sfx_label.frames.opening import Absent, told_plainly
 from sfx_label.frames.virtual import Finish, Overlap, Piece, Pixels, compose, read_mappings
 
-__all__ = ["Absent", "GatedDataset", "gate_dataset"]
+__all__ = ["GatedDataset", "gate_dataset"]
 
 MAX_DEPTH = 4  # virtual data sets of virtual data sets
 MAX_PIECES = 4096  # of virtual sources for one read
 MAX_CHECKED_SOURCES = 512  # looked at when a run is opened; all are looked at when read
 MAX_CHUNKS = 256  # decoded by ourselves for one read; beyond it the library is as good
 MAX_KEPT_BYTES = 128 * 2**20  # of a decoded chunk of several frames, kept for the next frame
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """What was looked for is not there.
-
-    Attributes
-    ----------
-    reason
-        Why, in words.
-    filename
-        The linked file that does not exist, where that is the reason.
-    """
-
-    reason: str
-    filename: str = ""
 
 
 class Owner(Protocol):
@@ -179,32 +162,28 @@ class GatedDataset:
         pixels = np.empty([len(each) for each in box], self.dtype)
         exists = None
         for corner, content in stored.items():
-            inside, target = [], []
-            for start, size, each in zip(corner, codec.chunk, box, strict=True):
-                low, high = max(start, each.start), min(start + size, each.stop)
-                inside.append(slice(low - start, high - start))
-                target.append(slice(low - each.start, high - each.start))
+            inside, target = codec.meeting(corner, box)
             if content is None:
                 exists = np.ones(pixels.shape, bool) if exists is None else exists
-                exists[tuple(target)], pixels[tuple(target)] = False, self._filler
+                exists[target], pixels[target] = False, self._filler
             else:
                 decoded = self._decoded(codec, corner, content, inside)
                 if len(stored) == 1 and decoded.shape == pixels.shape:
                     return decoded, None
-                pixels[tuple(target)] = decoded
+                pixels[target] = decoded
         return pixels, exists
 
     def _decoded(
-        self, codec: Codec, corner: tuple[int, ...], content: bytes | NDArray[Any], inside: list[slice]
+        self, codec: Codec, corner: tuple[int, ...], content: bytes | NDArray[Any], inside: tuple[slice, ...]
     ) -> NDArray[Any]:
         """Return the part `inside` of one chunk; a chunk of several frames is kept whole for the next frame."""
         where = f"{self.where} chunk {corner}"
         if not isinstance(content, bytes):
-            return content[tuple(inside)].copy()
+            return content[inside].copy()
         if codec.chunk[0] > 1 and math.prod(codec.chunk) * self.dtype.itemsize <= MAX_KEPT_BYTES:
             whole = codec.decode(content, where)
             self._kept = (corner, whole)
-            return whole[tuple(inside)].copy()
+            return whole[inside].copy()
         return codec.decode_part(content, inside, where)
 
     def _get(self, selection: Any) -> NDArray[Any]:

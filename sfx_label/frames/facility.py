@@ -6,10 +6,11 @@ import os
 import re
 
 from sfx_label.errors import SfxLabelError
-from sfx_label.frames.gate import Absent, GatedFile
+from sfx_label.frames.gate import GatedFile
 from sfx_label.frames.hdf5 import HC_EV_ANGSTROM, stored_frames
 from sfx_label.frames.layout import MaskPart, PerFrameValue, RunLayout, Segment, stack_shape
 from sfx_label.frames.masks import CXI_BAD_BITS
+from sfx_label.frames.opening import Absent
 from sfx_label.frames.records import RunMetadata
 
 __all__ = ["data_group", "pal", "sacla"]

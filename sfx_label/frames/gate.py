@@ -18,10 +18,10 @@ import h5py
 import numpy as np
 
 from sfx_label.errors import UnsafeFileError
-from sfx_label.frames.dataset import Absent, GatedDataset, gate_dataset
-from sfx_label.frames.opening import open_hdf5, told_plainly
+from sfx_label.frames.dataset import GatedDataset, gate_dataset
+from sfx_label.frames.opening import Absent, open_hdf5, told_plainly
 
-__all__ = ["Absent", "GatedFile", "HDF5Shelf"]
+__all__ = ["GatedFile", "HDF5Shelf"]
 
 MAX_LINKS = 16  # soft and external links followed for one name; real files need two or three
 MAX_OPEN_FILES = 64  # an AGIPD frame needs 17 at once

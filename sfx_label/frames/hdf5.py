@@ -12,10 +12,11 @@ import numpy as np
 
 from sfx_label.errors import FileLayoutError, SfxLabelError
 from sfx_label.frames.dataset import GatedDataset
-from sfx_label.frames.gate import Absent, GatedFile
+from sfx_label.frames.gate import GatedFile
 from sfx_label.frames.layout import MaskPart, PerFrameValue, RunLayout, Segment, stack_shape
 from sfx_label.frames.limits import check_frames
 from sfx_label.frames.masks import CXI_BAD_BITS, CXI_SATURATED_BIT
+from sfx_label.frames.opening import Absent
 from sfx_label.frames.records import RunMetadata
 
 __all__ = ["candidates", "cxi", "generic", "idh5", "stored_frames"]

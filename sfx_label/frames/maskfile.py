@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfx_label.errors import FileLayoutError, FrameReadError
-from sfx_label.frames.gate import Absent, HDF5Shelf
+from sfx_label.frames.gate import HDF5Shelf
 from sfx_label.frames.images import is_image, read_image
 from sfx_label.frames.layout import MaskPart, RunLayout
-from sfx_label.frames.opening import check_regular
+from sfx_label.frames.opening import Absent, check_regular
 
 __all__ = ["read_mask"]
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from sfx_label.errors import FileLayoutError, FrameReadError
-from sfx_label.frames.gate import Absent, GatedFile
+from sfx_label.frames.gate import GatedFile
 from sfx_label.frames.hdf5 import stored_frames
 from sfx_label.frames.layout import MaskPart, PerFrameValue, RunLayout, Segment, stack_shape
 from sfx_label.frames.masks import PILATUS_HOT, is_pilatus, mask_codes
+from sfx_label.frames.opening import Absent
 from sfx_label.frames.records import RunMetadata
 
 __all__ = ["nxmx"]

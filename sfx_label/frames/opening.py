@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import h5py
 import hdf5plugin  # noqa: F401  registers bitshuffle, zstd, blosc and lz4 with the library
@@ -13,7 +14,7 @@ from h5py._objects import phil
 
 from sfx_label.errors import FileLayoutError, FrameReadError, SfxLabelError, UnsafeFileError
 
-__all__ = ["check_regular", "explain", "open_hdf5", "told_plainly"]
+__all__ = ["Absent", "check_regular", "explain", "open_hdf5", "told_plainly"]
 
 
 def open_hdf5(path: str) -> h5py.File:
@@ -55,6 +56,22 @@ def check_regular(path: str) -> None:
         raise FrameReadError(f"cannot open {path}: {error}. Check the path and the mount.") from error
     if not stat.S_ISREG(mode):
         raise UnsafeFileError(f"{path} is not a regular file. Give the path of a data file.")
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """What was looked for is not there.
+
+    Attributes
+    ----------
+    reason
+        Why, in words.
+    filename
+        The linked file that does not exist, where that is the reason.
+    """
+
+    reason: str
+    filename: str = ""
 
 
 @contextmanager

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from sfx_label.errors import FrameReadError, SfxLabelError
 from sfx_label.frames.dataset import GatedDataset
-from sfx_label.frames.gate import Absent, HDF5Shelf
+from sfx_label.frames.gate import HDF5Shelf
 from sfx_label.frames.images import read_image
 from sfx_label.frames.layout import MaskPart, PerFrameValue, RunLayout, Segment
 from sfx_label.frames.masks import part_mask, value_mask
+from sfx_label.frames.opening import Absent
 from sfx_label.frames.records import RunMetadata
 from sfx_label.frames.virtual import Finish
 

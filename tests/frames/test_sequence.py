@@ -311,7 +311,7 @@ def test_two_readers_in_threads_of_two_runs(tmp_path, files):
 
 
 def test_stored_bytes_are_read_under_the_lock_of_the_library(run):
-    """`read_direct_chunk` of h5py up to 3.15 takes no lock, and two runs in two threads then spoil each other's reads."""
+    """h5py's `read_direct_chunk` takes no lock up to 3.15: two runs in two threads then spoil each other's reads."""
     run[0]  # opens all that is needed, so that what follows is the bare read
     done = threading.Event()
 
