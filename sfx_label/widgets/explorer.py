@@ -20,8 +20,8 @@ from sfx_label.widgets.page import WIDE, Choice, Desk, Panel, model_choice, run_
 
 __all__ = ["OverlapPanel"]
 
-COLOURS = {Label.HIT: "#0072B2", Label.MAYBE: "#E69F00", Label.MISS: "#999999", UNLABELLED: "#56B4E9"}
-NAMES = {**{label: label.title for label in Label}, UNLABELLED: "unlabelled"}
+COLOURS: dict[int, str] = {Label.HIT: "#0072B2", Label.MAYBE: "#E69F00", Label.MISS: "#999999", UNLABELLED: "#56B4E9"}
+NAMES: dict[int, str] = {**{label: label.title for label in Label}, UNLABELLED: "unlabelled"}
 MARKERS = ("circle", "triangle-up")
 MOST_FRAMES = 400
 

@@ -52,7 +52,8 @@ class Desk(traitlets.HasTraits):
         self.refresh()
         run, model = project.view.get("run"), project.view.get("model")
         self.run = str(run) if run in self.runs else next(iter(self.runs), "")
-        self.model = model if model in [number for _, number in self.models] else 0
+        known: list[int] = [number for _, number in self.models]
+        self.model = next((number for number in known if number == model), 0)
 
     def refresh(self) -> None:
         """Read runs and models of the project again."""
@@ -195,6 +196,7 @@ class Choice(widgets.Dropdown):
         As for ``ipywidgets.Dropdown``.
     """
 
+    value: Any
     offering = False  # while the list changes, what is chosen in passing is nobody's choice
 
     def offer(self, options: Sequence[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
@@ -83,7 +84,7 @@ class ResultsPanel(Panel):
         self.keep.on_click(self.guarded(self._keep))
         self.look.on_click(self.guarded(self._open))
         for (label, kept), button in self.cells.items():
-            button.on_click(self.guarded(lambda label=label, kept=kept: self.select(label, kept)))
+            button.on_click(self.guarded(partial(self.select, label, kept)))
             button.description = f"{label.title}, {SIDES[kept]}"
 
     @property
