@@ -52,7 +52,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
+def page(browser: Any, lab: Lab) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
     page = context.new_page()
     page.set_default_timeout(60_000)
@@ -60,6 +60,7 @@ def page(browser: Any) -> Iterator[Any]:
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     yield page
     context.close()
+    lab.end_kernels()
 
 
 class Notebook:

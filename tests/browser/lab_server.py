@@ -51,6 +51,13 @@ class Lab:
         with urllib.request.urlopen(f"{self.url}/{path}?token={self.token}", timeout=20) as answer:
             return json.load(answer)
 
+    def end_kernels(self) -> None:
+        """End all kernels, so that those of earlier tests do not slow down later ones."""
+        for kernel in self.request("api/kernels"):
+            address = f"{self.url}/api/kernels/{kernel['id']}?token={self.token}"
+            with urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=20):
+                pass
+
     def kernel_pids(self) -> list[int]:
         """Process numbers of the kernels that run for this server, from their connection files."""
         files = {f"kernel-{kernel['id']}.json" for kernel in self.request("api/kernels")}
