@@ -95,7 +95,7 @@ class Method:
     options: Mapping[str, Any]
     takes: tuple[str, ...]
     needs: Mapping[str, str] = field(default_factory=dict)
-    min_per_class: int = 5
+    min_per_class: int = 2
 
     def complete_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all options, the defaults replaced by those given.

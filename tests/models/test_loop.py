@@ -169,8 +169,8 @@ def test_wrong_options_are_named(vectors, options, match) -> None:
 
 def test_too_few_labels_of_a_class(vectors) -> None:
     data = vectors(40)
-    few = data[np.concatenate([np.flatnonzero(~data.positive), np.flatnonzero(data.positive)[:3]])]
-    with pytest.raises(TrainingError, match="3 Hit-or-Maybe frames among"):
+    few = data[np.concatenate([np.flatnonzero(~data.positive), np.flatnonzero(data.positive)[:1]])]
+    with pytest.raises(TrainingError, match="1 Hit-or-Maybe frames among"):
         train("rwd", few)
 
 
