@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfx_label.models.bundle import ArchitectureChoice, ModelBundle
+from sfx_label.models.logistic import TRANSFORMS, LogisticPredictor
 from sfx_label.models.method import Job, Method
 from sfx_label.models.methods.spot_count import fit_cut_off, fit_slope, probability_at
 from sfx_label.models.operating_point import balanced_accuracy, choose_threshold
@@ -31,6 +32,7 @@ FEWEST = 100  # labels
 FEWEST_POSITIVE = 15
 REGULARISATION = 0.03  # scikit-learn's C for standardised features
 FOLDS, REPEATS = 5, 4
+TRANSFORM = "log1p"
 CHOSEN = ("log_count_snr", "log_snr_rank", "rows_q", "columns_q")
 COLUMNS = [number for number, name in enumerate(FEATURE_NAMES) if name.startswith(CHOSEN)]
 
@@ -51,7 +53,7 @@ def fit_features(X: NDArray[Any], positive: NDArray[np.bool_], target_recall: fl
     """Return a regularised logistic model on heights of spots and ranges of rows and columns."""
     from sklearn.linear_model import LogisticRegression
 
-    values = transformed(X, COLUMNS)
+    values = TRANSFORMS[TRANSFORM](X[:, COLUMNS].astype(np.float64))
     mean, scale = values.mean(axis=0), values.std(axis=0) + 1e-6
     model = LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=2000)
     model.fit((values - mean) / scale, positive)
@@ -65,17 +67,10 @@ def fit_features(X: NDArray[Any], positive: NDArray[np.bool_], target_recall: fl
     return COLUMNS, weights, choose_threshold(scores, positive, target_recall=target_recall).threshold
 
 
-def transformed(X: NDArray[Any], columns: list[int]) -> NDArray[np.float64]:
-    """Return the chosen columns as the logistic architecture sees them."""
-    return np.asarray(np.log1p(np.maximum(X[:, columns].astype(np.float64), 0.0)))
-
-
 def probability(X: NDArray[Any], model: Model) -> NDArray[np.float64]:
-    """Return what a model makes of feature vectors, (n,)."""
+    """Return what a model makes of feature vectors, (n,), exactly as its bundle will."""
     columns, weights, _ = model
-    standard = (transformed(X, columns) - weights["mean"]) / weights["scale"]
-    logits = standard @ weights["coefficients"] + float(weights["intercept"])
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)))
+    return LogisticPredictor({"columns": columns, "transform": TRANSFORM}, weights).probability(X)
 
 
 def features_pay(X: NDArray[Any], positive: NDArray[np.bool_], seed: int) -> tuple[bool, list[float]]:
@@ -117,7 +112,7 @@ def fit(job: Job) -> ModelBundle:
     return ModelBundle(
         method=METHOD.name,
         architecture=ArchitectureChoice(
-            "logistic", {"inputs": int(X.shape[1]), "columns": columns, "transform": "log1p"}
+            "logistic", {"inputs": int(X.shape[1]), "columns": columns, "transform": TRANSFORM}
         ),
         weights=weights,
         preprocessing=job.train.preprocessing,
